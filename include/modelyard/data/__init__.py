@@ -1,0 +1,1 @@
+"""Data: versions, sources, checks, transforms and splits."""

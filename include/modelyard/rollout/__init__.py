@@ -1,0 +1,1 @@
+"""Rollout: which version gets which traffic, and why."""

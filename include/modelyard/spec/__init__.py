@@ -1,0 +1,1 @@
+"""The model spec: what an author writes, checked, with every error at its line."""

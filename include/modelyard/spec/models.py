@@ -1,0 +1,270 @@
+"""The whole spec: everything but `name`, `data` and `model` has a good default."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from modelyard.spec.base import Section
+from modelyard.spec.data import DataSpec, Scalar
+
+
+class UniformSpace(Section):
+    """Any number of a range, evenly or evenly in its logarithm."""
+
+    space: Literal["uniform", "loguniform"] = Field(description="uniform or loguniform")
+    lower: float = Field(description="The smallest value.")
+    upper: float = Field(description="The largest value.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lower >= self.upper:
+            message = f"lower {self.lower:g} must be below upper {self.upper:g}"
+            raise ValueError(message)
+        if self.space == "loguniform" and self.lower <= 0:
+            message = "loguniform needs a lower above 0"
+            raise ValueError(message)
+        return self
+
+
+class IntegerSpace(Section):
+    """Any whole number of a range, both ends included."""
+
+    space: Literal["int"] = Field(description="int")
+    lower: int = Field(description="The smallest value.")
+    upper: int = Field(description="The largest value.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.lower >= self.upper:
+            message = f"lower {self.lower} must be below upper {self.upper}"
+            raise ValueError(message)
+        return self
+
+
+class ChoiceSpace(Section):
+    """One of a list of values."""
+
+    space: Literal["choice"] = Field(description="choice")
+    categories: tuple[JsonValue, ...] = Field(
+        min_length=1, description="The values to choose from."
+    )
+
+
+SearchSpace = Annotated[UniformSpace | IntegerSpace | ChoiceSpace, Field(discriminator="space")]
+
+
+class TuneSpec(Section):
+    """The search for better hyperparameters before training."""
+
+    trials: int = Field(
+        default=20, ge=1, le=10_000, description="How many configurations are tried."
+    )
+    parameters: dict[str, SearchSpace] = Field(
+        min_length=1,
+        description="Dotted key of `model:` to its search space, such as trainer.learning_rate.",
+    )
+    metric: str | None = Field(
+        default=None,
+        description="What is compared on the validation split, such as label.accuracy; null is the loss.",
+    )
+    goal: Literal["maximize", "minimize"] | None = Field(
+        default=None, description="Which direction is better; null follows the metric."
+    )
+
+
+class CrossValidationSpec(Section):
+    """How stable the model is over different training data."""
+
+    folds: int = Field(
+        default=5,
+        ge=2,
+        le=50,
+        description="How many parts the training and validation rows are divided into.",
+    )
+
+
+class GateRule(Section):
+    """One condition that a model must meet before it may become challenger."""
+
+    metric: str = Field(
+        pattern=r"^[^.\s]+\.[^\s]+$",
+        description="OUTPUT.METRIC on the test split, such as label.accuracy.",
+    )
+    at_least: float | None = Field(default=None, description="The metric must be this or more.")
+    at_most: float | None = Field(default=None, description="The metric must be this or less.")
+    within: float | None = Field(
+        default=None, ge=0, description="The metric may be worse than that of `of` by this at most."
+    )
+    of: Literal["champion"] | None = Field(default=None, description="Whom `within` compares with.")
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        given = [
+            name for name in ("at_least", "at_most", "within") if getattr(self, name) is not None
+        ]
+        if len(given) != 1:
+            message = "give exactly one of at_least, at_most, within"
+            raise ValueError(message)
+        if (self.within is None) != (self.of is None):
+            message = "within and of: champion belong together"
+            raise ValueError(message)
+        return self
+
+
+class RolloutSpec(Section):
+    """How a challenger gets its traffic."""
+
+    shadow: int = Field(
+        default=0,
+        ge=0,
+        description="How many requests a challenger answers unseen before it gets real ones.",
+    )
+    canary: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+        default=(),
+        description="The shares of traffic on the way to all of it; empty promotes at once.",
+    )
+    approve: bool = Field(
+        default=False, description="Whether a person must agree before all traffic moves."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.canary) != sorted(set(self.canary)):
+            message = "canary shares must rise, such as [0.05, 0.25, 0.5]"
+            raise ValueError(message)
+        return self
+
+
+class ServeSpec(Section):
+    """How versions of this model are served."""
+
+    rollout: RolloutSpec = Field(
+        default_factory=RolloutSpec, description="How a challenger gets its traffic."
+    )
+    replicas: int = Field(default=1, ge=1, le=1000, description="Processes a variant.")
+
+
+class MonitorSpec(Section):
+    """How live inputs are watched."""
+
+    windows: tuple[Annotated[int, Field(ge=50)] | Literal["all"], ...] = Field(
+        default=(1000, 10_000, "all"),
+        min_length=1,
+        description="The stretches of predictions that are compared with the reference: the last N, or all.",
+    )
+    alpha: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="The share of windows without drift that may raise a false alarm.",
+    )
+    correction: Literal["benjamini-hochberg", "bonferroni"] = Field(
+        default="benjamini-hochberg",
+        description="How the many columns of one window are accounted for.",
+    )
+    min_effect: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Smaller differences are not drift, however sure they are (0 to 1: KS distance or total variation).",
+    )
+    retrain_on: Literal["warning", "critical", "immediate"] | None = Field(
+        default=None, description="The level of alert that starts a retraining; null never does."
+    )
+
+
+class ResourceSpec(Section):
+    """What one training may use."""
+
+    cpus: float = Field(default=1, gt=0, description="CPU cores.")
+    gpus: float = Field(default=0, ge=0, description="GPUs; fractions share one.")
+
+
+class Spec(Section):
+    """One model: what it is made of and what it must be."""
+
+    version: Literal[1] = Field(default=1, description="The version of the spec format.")
+    name: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="The model's name: lower-case letters, digits and hyphens; the file has the same name.",
+    )
+    description: str = Field(default="", description="One sentence for people.")
+    data: DataSpec = Field(
+        description="Which data, at which version, and what becomes of it before training."
+    )
+    model: dict[str, JsonValue] = Field(
+        description="Ludwig's own configuration, word for word; its documentation applies."
+    )
+    seed: int = Field(default=42, ge=0, le=2**31 - 1, description="The seed of the training.")
+    tune: TuneSpec | None = Field(
+        default=None,
+        description="The search for better hyperparameters before training; null does none.",
+    )
+    cross_validation: CrossValidationSpec | None = Field(
+        default=None, description="Training on folds before the real one; null does none."
+    )
+    gate: tuple[GateRule, ...] = Field(
+        default=(), description="All must hold before a version may become challenger."
+    )
+    serve: ServeSpec = Field(
+        default_factory=ServeSpec, description="How versions of this model are served."
+    )
+    monitor: MonitorSpec = Field(
+        default_factory=MonitorSpec, description="How live inputs are watched."
+    )
+    resources: ResourceSpec = Field(
+        default_factory=ResourceSpec, description="What one training may use."
+    )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the spec's content, whatever its file's format, order or comments."""
+        return content_hash(self.model_dump(mode="json"))
+
+    @property
+    def inputs(self) -> tuple[FeatureSpec, ...]:
+        """The model's input features."""
+        return _features(self.model, "input_features")
+
+    @property
+    def outputs(self) -> tuple[FeatureSpec, ...]:
+        """The model's output features."""
+        return _features(self.model, "output_features")
+
+
+class FeatureSpec(Section):
+    """What Modelyard itself needs to know of a Ludwig feature."""
+
+    name: str = Field(description="The feature's name.")
+    type: str = Field(description="Ludwig's feature type.")
+    column: str = Field(description="The table's column; Ludwig's default is the name.")
+
+
+def _features(model: dict[str, JsonValue], key: str) -> tuple[FeatureSpec, ...]:
+    entries = model.get(key)
+    if not isinstance(entries, list):
+        return ()
+    return tuple(
+        FeatureSpec(
+            name=str(entry["name"]),
+            type=str(entry["type"]),
+            column=str(entry.get("column", entry["name"])),
+        )
+        for entry in entries
+        if isinstance(entry, dict) and "name" in entry and "type" in entry
+    )
+
+
+def content_hash(value: JsonValue) -> str:
+    """SHA-256 of a JSON value in its canonical form, as 64 hex digits."""
+    canonical = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+__all__ = ["Scalar", "Spec", "content_hash"]

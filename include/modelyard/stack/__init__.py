@@ -1,0 +1,1 @@
+"""Stack: the local services, started, watched and stopped together."""

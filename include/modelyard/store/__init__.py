@@ -1,0 +1,1 @@
+"""Store: Modelyard's own database."""

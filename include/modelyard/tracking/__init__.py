@@ -1,0 +1,1 @@
+"""Tracking: everything that MLflow does."""
