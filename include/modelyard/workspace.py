@@ -15,14 +15,20 @@ from modelyard.settings import Settings
 from modelyard.spec.models import content_hash
 
 ARTIFACT = "artifact.json"
+SALTED = frozenset({"tune", "cross_validate", "train"})
 
 
 class Workspace:
     """Folders for stages and runs below `home`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, salt: str = "") -> None:
         self.settings = settings
         self.home = settings.home
+        self._salt = salt
+
+    def salted(self, salt: str) -> Workspace:
+        """The same home, where models made without this salt are not found again."""
+        return Workspace(self.settings, salt)
 
     def path(self, relative: str) -> Path:
         """Make an artifact's path absolute."""
@@ -48,7 +54,8 @@ class Workspace:
         The folder is keyed by the hash of `depends_on` and marked complete last, by writing the
         artifact; a second caller waits for the first, and a folder left by a crash is begun anew.
         """
-        key = content_hash([kind.stage, depends_on])
+        salt = self._salt if kind.stage in SALTED else ""
+        key = content_hash([kind.stage, depends_on, salt])
         folder = self.home / "stages" / kind.stage / key[:16]
         done = self._read(kind, folder)
         if done is not None:
