@@ -1,0 +1,181 @@
+"""The tables, as SQLAlchemy sees them; `migrations/` makes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+# SQLite counts up by itself only in a column that it calls INTEGER.
+COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
+DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC, aware in Python on both engines."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time; SQLite keeps text without a zone, so it gets UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"{value} has no time zone"
+            raise ValueError(message)
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return UTC, whatever zone the server's session has."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of Modelyard."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it from the class
+        datetime: UtcDateTime(),
+        str: String(255),
+        dict[str, JsonValue]: DOCUMENT,
+        dict[str, float]: DOCUMENT,
+    }
+
+
+class Prediction(Base):
+    """One row for each answered row."""
+
+    __tablename__ = "predictions"
+    __table_args__ = (
+        Index(None, "model", "at", "id"),
+        Index(None, "model", "version", "at", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    model: Mapped[str]
+    version: Mapped[int]
+    request: Mapped[str]
+    inputs: Mapped[dict[str, JsonValue]]
+    outputs: Mapped[dict[str, JsonValue]]
+    probability: Mapped[dict[str, float]]
+    latency_ms: Mapped[float]
+    run: Mapped[str | None]
+
+
+class VariantRow(Base):
+    """What should be served now."""
+
+    __tablename__ = "variants"
+    __table_args__ = (
+        CheckConstraint("weight >= 0", name="weight"),
+        CheckConstraint("role IN ('champion', 'challenger', 'warm')", name="role"),
+        Index(
+            "uq_variants_champion",
+            "model",
+            unique=True,
+            sqlite_where=text("role = 'champion'"),
+            postgresql_where=text("role = 'champion'"),
+        ),
+    )
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    weight: Mapped[float]
+    role: Mapped[str]
+
+
+class LedgerRow(Base):
+    """Every change of what is served, in order."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index(None, "model", "number"),)
+
+    number: Mapped[int] = mapped_column(COUNTER, primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
+    at: Mapped[datetime]
+    model: Mapped[str]
+    action: Mapped[str]
+    before: Mapped[dict[str, float]]
+    after: Mapped[dict[str, float]]
+    reason: Mapped[str] = mapped_column(Text)
+    by: Mapped[str]
+    run: Mapped[str | None]
+
+
+class DriftCheckRow(Base):
+    """Every comparison of a window with its reference."""
+
+    __tablename__ = "drift_checks"
+    __table_args__ = (Index(None, "model", "at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    model: Mapped[str]
+    version: Mapped[int]
+    window: Mapped[str]
+    rows: Mapped[int]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    reference_rows: Mapped[int]
+    alpha: Mapped[float]
+    correction: Mapped[str]
+    min_effect: Mapped[float]
+    drifted: Mapped[bool]
+    run: Mapped[str | None]
+
+
+class VerdictRow(Base):
+    """One column of a comparison."""
+
+    __tablename__ = "verdicts"
+
+    check_id: Mapped[str] = mapped_column(
+        ForeignKey("drift_checks.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    column: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str]
+    test: Mapped[str]
+    statistic: Mapped[float | None]
+    p_value: Mapped[float | None]
+    p_adjusted: Mapped[float | None]
+    effect: Mapped[float]
+    effect_name: Mapped[str]
+    drifted: Mapped[bool]
+    psi: Mapped[float | None]
+    js: Mapped[float | None]
+    reference_rows: Mapped[int]
+    live_rows: Mapped[int]
+    reference_missing: Mapped[float]
+    live_missing: Mapped[float]
+    note: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,189 @@
+"""The report is one file that opens offline, runs nothing, and says what the verdicts say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modelyard.monitoring.charts import figure
+from modelyard.monitoring.distributions import distributions
+from modelyard.monitoring.drift import compare
+from modelyard.monitoring.profile import profile_frame, summarise
+from modelyard.monitoring.report import MOST_CHARTS, headline, sure, write_report
+from modelyard.spec.models import MonitorSpec
+from modelyard.store.records import DriftCheck, now
+
+HOSTILE = "<script>alert('x')</script>\" onload=\"alert(1)"
+
+type Draw = Callable[..., pd.DataFrame]
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def write(
+    tmp_path: Path, known: pd.DataFrame, live: pd.DataFrame, model: str = "clinic"
+) -> tuple[str, Path]:
+    verdicts = compare(known, live, MonitorSpec())
+    check = DriftCheck(
+        model=model,
+        version=3,
+        window="1000",
+        rows=len(live),
+        first_at=now(),
+        last_at=now(),
+        reference_rows=len(known),
+        alpha=0.05,
+        correction="benjamini-hochberg",
+        min_effect=0.1,
+        drifted=any(one.drifted for one in verdicts),
+        run="run-1",
+        verdicts=tuple(verdicts),
+    )
+    profiles = (summarise(profile_frame(known)), summarise(profile_frame(live)))
+    path = tmp_path / "reports" / "drift.html"
+    written = write_report(check, distributions(known, live), profiles, path)
+    assert written == path
+    return path.read_text(), path
+
+
+def test_drift_is_said_first(tmp_path: Path, table: Draw) -> None:
+    html, _ = write(tmp_path, table(500), table(200, shift=1.0))
+    text = Tags(html).text
+    assert "Drift in 1 of 3 columns" in text
+    assert "run run-1" in text
+    assert "last 200 predictions" in text
+
+
+def test_no_drift_is_said_too(tmp_path: Path, table: Draw) -> None:
+    same = table(500)
+    assert "No drift in 3 columns" in Tags(write(tmp_path, same, same)[0]).text
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path, table: Draw) -> None:
+    parsed = Tags(write(tmp_path, table(500), table(200))[0])
+    names = {tag for tag, _ in parsed.tags}
+    assert names.isdisjoint({"script", "img", "link", "iframe", "object", "embed", "form", "base"})
+    attributes = {name for _, found in parsed.tags for name in found}
+    assert attributes.isdisjoint({"src", "href", "style", "srcset", "xlink:href"})
+    assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_the_policy_allows_this_style_and_nothing_else(tmp_path: Path, table: Draw) -> None:
+    html, _ = write(tmp_path, table(500), table(200))
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert style is not None
+    assert policy is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy[1] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_hostile_names_and_values_are_text(tmp_path: Path, random: np.random.Generator) -> None:
+    known = pd.DataFrame({HOSTILE: random.choice(["a", HOSTILE], 200), "x": ["b"] * 200})
+    live = pd.DataFrame({HOSTILE: ["c" + HOSTILE] * 100, "x": [HOSTILE] * 100})
+    parsed = Tags(write(tmp_path, known, live, model=HOSTILE)[0])
+    assert "script" not in {tag for tag, _ in parsed.tags}
+    assert not [name for _, found in parsed.tags for name in found if name == "onload"]
+    assert HOSTILE in parsed.text
+
+
+def test_each_column_has_a_picture_that_says_what_it_is(tmp_path: Path, table: Draw) -> None:
+    parsed = Tags(write(tmp_path, table(500), table(200))[0])
+    labels = [found["aria-label"] for tag, found in parsed.tags if "aria-label" in found]
+    assert sorted(map(str, labels)) == [
+        f"{name}: reference and window" for name in ("level", "site", "size")
+    ]
+
+
+def test_a_picture_that_would_be_missed_is_counted(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    wide = pd.DataFrame(random.normal(size=(60, MOST_CHARTS + 7))).add_prefix("x")
+    parsed = Tags(write(tmp_path, wide, wide)[0])
+    assert len([tag for tag, _ in parsed.tags if tag == "figure"]) == MOST_CHARTS
+    assert "7 more columns without drift are not drawn" in parsed.text
+
+
+def test_both_themes_and_paper_are_cared_for(tmp_path: Path, table: Draw) -> None:
+    html, _ = write(tmp_path, table(500), table(200))
+    assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
+
+
+def test_the_json_says_the_same(tmp_path: Path, table: Draw) -> None:
+    _, path = write(tmp_path, table(500), table(200, shift=1.0))
+    found = json.loads(path.with_suffix(".json").read_text())
+    assert found["drifted_columns"] == ["size"]
+    assert found["verdicts"][0]["column"] == "size"
+    assert found["distributions"]["site"]["labels"] == ["north", "south", "east"]
+    assert found["profiles"]["window"]["size"]["count"] == 200
+
+
+def test_a_reference_without_a_profile_is_no_obstacle(tmp_path: Path, table: Draw) -> None:
+    known = table(500)
+    check = DriftCheck(
+        model="m",
+        version=1,
+        window="all",
+        rows=500,
+        first_at=now(),
+        last_at=now(),
+        reference_rows=500,
+        alpha=0.05,
+        correction="bonferroni",
+        min_effect=0.1,
+        drifted=False,
+        verdicts=(),
+    )
+    path = write_report(check, distributions(known, known), ({}, {}), tmp_path / "r.html")
+    assert "all 500 predictions" in path.read_text()
+    assert headline(check) == "No drift in 0 columns"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "words"), [(None, "-"), (0.5, "0.5"), (0.01234, "0.012"), (1e-9, "< 0.0001")]
+)
+def test_p_values_are_written_for_people(p_value: float | None, words: str) -> None:
+    assert sure(p_value) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0"),
+        (1, "1"),
+        (-2.5, "-2.5"),
+        (12345.6, "12,350"),
+        (0.012346, "0.01235"),
+        (99999, "100,000"),
+        (1e-7, "1e-07"),
+        (1.5e12, "1.5e+12"),
+    ],
+)
+def test_figures_are_written_for_people(value: float, words: str) -> None:
+    assert figure(value) == words
