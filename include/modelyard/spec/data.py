@@ -58,7 +58,11 @@ class CheckSpec(Section):
     @model_validator(mode="after")
     def _column_rules_need_a_column(self) -> Self:
         table_rules = {"max_duplicate_rows", "min_rows", "leakage"}
-        given = self.model_fields_set - {"column"}
+        given = {
+            name
+            for name in self.model_fields_set - {"column"}
+            if getattr(self, name) is not None and getattr(self, name) is not False
+        }
         if not given:
             message = "a check needs at least one rule, such as not_null: true"
             raise ValueError(message)
@@ -66,9 +70,7 @@ class CheckSpec(Section):
             message = f"{min(given - table_rules)} needs a column"
             raise ValueError(message)
         if self.column is not None and given & table_rules:
-            message = (
-                f"{min(given & table_rules)} is about the whole table; take the column away"
-            )
+            message = f"{min(given & table_rules)} is about the whole table; take the column away"
             raise ValueError(message)
         return self
 
@@ -118,7 +120,7 @@ class Clip(Section):
             message = "give min, max or both"
             raise ValueError(message)
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
-            message = f"min {self.minimum} is above max {self.maximum}"
+            message = f"min {self.minimum:g} is above max {self.maximum:g}"
             raise ValueError(message)
         return self
 

@@ -1,0 +1,134 @@
+"""`modelyard spec`: check specs, write their JSON Schema, begin a new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import JsonValue
+from rich.markup import escape
+
+from modelyard.cli.output import AsJson, err, out, print_json
+from modelyard.errors import UsageError
+from modelyard.settings import get_settings
+from modelyard.spec.load import Loaded, find_specs, load_files
+
+app = typer.Typer(no_args_is_help=True, help="Check specs, and begin new ones.")
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Spec files; all of model_specs/ unless given.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check specs and show everything that is wrong, each with file, line and field.
+
+    Exit code 1 if any is wrong.
+
+    Example: modelyard spec check model_specs/digits-cnn.yaml
+    """
+    loaded = load_files(files or _all_specs())
+    if as_json:
+        print_json([_as_json(entry) for entry in loaded])
+    else:
+        _print(loaded)
+    if any(entry.error for entry in loaded):
+        raise typer.Exit(1)
+
+
+def _all_specs() -> list[Path]:
+    folder = get_settings().specs
+    found = find_specs(folder)
+    if not found:
+        message = f"there are no specs in {folder}"
+        raise UsageError(message, hint="modelyard spec new NAME --table FILE --target COLUMN")
+    return [_short(path) for path in found]
+
+
+def _short(path: Path) -> Path:
+    """Spell a path from here, as one would type it."""
+    relative = Path(os.path.relpath(path))
+    return relative if ".." not in relative.parts else path
+
+
+def _as_json(entry: Loaded) -> JsonValue:
+    problems = entry.error.problems if entry.error else ()
+    return {
+        "file": str(entry.path),
+        "name": entry.spec.name if entry.spec else None,
+        "ok": entry.error is None,
+        "hash": entry.spec.hash if entry.spec else None,
+        "problems": [
+            {
+                "line": problem.line,
+                "field": problem.field,
+                "message": problem.message,
+                "hint": problem.hint,
+            }
+            for problem in problems
+        ],
+    }
+
+
+def _print(loaded: list[Loaded]) -> None:
+    for entry in loaded:
+        if entry.spec:
+            out.print(f"{escape(str(entry.path))}: [green]ok[/] {entry.spec.hash[:12]}")
+        for problem in entry.error.problems if entry.error else ():
+            out.print(escape(str(problem)))
+    wrong = sum(1 for entry in loaded if entry.error)
+    if wrong:
+        count = sum(len(entry.error.problems) for entry in loaded if entry.error)
+        err.print(f"[red]{wrong} of {len(loaded)} specs wrong[/], problems: {count}")
+
+
+@app.command()
+def schema() -> None:
+    """Write the JSON Schema of specs, for editors.
+
+    Example: modelyard spec schema > model_specs/schema.json
+    """
+    from modelyard.spec.schema import json_schema
+
+    print_json(json_schema())
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The model's name, such as digits-cnn.")],
+    table: Annotated[
+        Path,
+        typer.Option(
+            help="A CSV or Parquet file, or a folder of images with one subfolder a class.",
+            exists=True,
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(help="The column to predict; for an image folder, label unless given."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; model_specs/NAME.yaml unless given."),
+    ] = None,
+) -> None:
+    """Begin a spec from a table or a folder of images: types, checks, split and gate are inferred.
+
+    A folder of images gets a table labels.csv beside its subfolders, unless it has one.
+
+    Example: modelyard spec new iris --table data/iris/iris.csv --target species
+    """
+    from modelyard.spec.new import write_new
+
+    settings = get_settings()
+    destination = output or settings.specs / f"{name}.yaml"
+    made = write_new(name, table, target, destination, settings.project)
+    for path in made.written:
+        out.print(f"wrote {escape(str(_short(path)))}")
+    for note in made.notes:
+        out.print(escape(note))

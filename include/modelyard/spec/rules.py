@@ -1,0 +1,198 @@
+"""What must hold between the parts of a spec, and what `model:` must leave to Modelyard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+from modelyard.spec import ludwig_schema, paths
+from modelyard.spec.conv import too_small
+from modelyard.spec.hints import did_you_mean, nearest
+from modelyard.spec.lines import FieldPath, Finding
+
+type Raw = Mapping[str, JsonValue]
+
+# The table's column of the split, which Modelyard adds.
+_SPLIT_COLUMN: Final = "split"
+_OURS: Final[tuple[tuple[FieldPath, str], ...]] = (
+    (("hyperopt",), "Modelyard searches by itself: write a section tune: beside model:"),
+    (("backend",), "say what a training may use in resources:"),
+    (("preprocessing", "split"), "say how rows are divided in data.split"),
+)
+_CLASSES: Final = ("binary", "category")
+
+
+def check(raw: Raw) -> list[Finding]:
+    """Return everything that is wrong between parts of a spec, whatever else is wrong in it."""
+    model = raw.get("model")
+    if not isinstance(model, dict):
+        return []
+    return [
+        *_sections_of_ours(model),
+        *_names(model),
+        *_images(model),
+        *_stratify(raw, model),
+        *_metrics(raw, model),
+        *_parameters(raw, model),
+    ]
+
+
+def ours() -> tuple[FieldPath, ...]:
+    """The paths in `model:` that Modelyard has a section of its own for."""
+    return tuple(path for path, _hint in _OURS)
+
+
+def _sections_of_ours(model: Raw) -> Iterator[Finding]:
+    for path, hint in _OURS:
+        *parents, key = path
+        section = paths.get(dict(model), tuple(parents))
+        if isinstance(section, dict) and key in section:
+            yield Finding(("model", *path), "does not belong in model:", hint)
+
+
+def _names(model: Raw) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for section, index, name in paths.features(dict(model)):
+        path = ("model", section, index, "name")
+        where = f"{section}[{index}]"
+        if name in seen:
+            yield Finding(path, f"`{name}` is already the name of {seen[name]}", "names are unique")
+        elif name == _SPLIT_COLUMN:
+            hint = "rename the column in data.transform"
+            yield Finding(path, "`split` is the column in which Modelyard keeps the split", hint)
+        elif "." in name:
+            hint = "rename the column in data.transform"
+            yield Finding(path, f"the name `{name}` has a dot, which separates keys", hint)
+        seen.setdefault(name, where)
+
+
+def _images(model: Raw) -> Iterator[Finding]:
+    for section, index, _name in paths.features(dict(model)):
+        path: FieldPath = (section, index)
+        feature = paths.get(dict(model), path)
+        if isinstance(feature, dict) and feature.get("type") == "image":
+            for finding in too_small(feature):
+                yield Finding(("model", *path, *finding.path), finding.message, finding.hint)
+
+
+def _feature(model: Raw, section: str, name: str) -> Raw | None:
+    for kind, index, other in paths.features(dict(model)):
+        if kind == section and other == name:
+            found = paths.get(dict(model), (kind, index))
+            return found if isinstance(found, dict) else None
+    return None
+
+
+def _stratify(raw: Raw, model: Raw) -> Iterator[Finding]:
+    column = paths.get(dict(raw), ("data", "split", "stratify"))
+    if not isinstance(column, str):
+        return
+    path = ("data", "split", "stratify")
+    columns: dict[str, str] = {}
+    for section, index, name in paths.features(dict(model)):
+        feature = paths.get(dict(model), (section, index))
+        if isinstance(feature, dict):
+            columns[str(feature.get("column", name))] = str(feature.get("type"))
+    checks = paths.get(dict(raw), ("data", "checks"))
+    named = (
+        {str(paths.get(entry, ("column",))) for entry in checks}
+        if isinstance(checks, list)
+        else set()
+    )
+    near = nearest(column, columns)
+    if column in columns and columns[column] not in _CLASSES:
+        message = (
+            f"`{column}` is a {columns[column]} feature, which has no classes to keep the shares of"
+        )
+        yield Finding(path, message, "stratify by a category or binary column")
+    elif column not in columns and column not in named and near:
+        hint = f"did you mean `{near}`? If not, name `{column}` in data.checks"
+        yield Finding(path, f"`{column}` is no column of a feature", hint)
+
+
+def _metrics(raw: Raw, model: Raw) -> Iterator[Finding]:
+    rules = raw.get("gate")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict):
+            yield from _metric(model, rule.get("metric"), ("gate", index, "metric"))
+    yield from _metric(model, paths.get(dict(raw), ("tune", "metric")), ("tune", "metric"))
+
+
+def _metric(model: Raw, text: JsonValue, path: FieldPath) -> Iterator[Finding]:
+    if not isinstance(text, str) or "." not in text:
+        if path[0] == "tune" and isinstance(text, str):
+            yield Finding(path, "must be OUTPUT.METRIC, such as label.accuracy")
+        return
+    output, metric = text.split(".", 1)
+    outputs = [
+        name
+        for section, _index, name in paths.features(dict(model))
+        if section == "output_features"
+    ]
+    if output == "combined" and path[0] == "tune":
+        if metric != "loss":
+            yield Finding(
+                path, f"combined has no metric `{metric}`", "combined.loss is its only one"
+            )
+    elif outputs and output not in outputs:
+        yield Finding(
+            path, f"`{output}` is no output feature", did_you_mean(output, outputs, of="outputs")
+        )
+    elif outputs:
+        yield from _metric_of(model, output, metric, path)
+
+
+def _metric_of(model: Raw, output: str, metric: str, path: FieldPath) -> Iterator[Finding]:
+    kind = (_feature(model, "output_features", output) or {}).get("type")
+    if kind not in ludwig_schema.output_types():
+        return
+    known = ludwig_schema.metrics(str(kind))
+    if metric not in known:
+        message = f"`{metric}` is no metric of the {kind} output `{output}`"
+        yield Finding(path, message, did_you_mean(metric, known, of="metrics"))
+
+
+def _parameters(raw: Raw, model: Raw) -> Iterator[Finding]:
+    parameters = paths.get(dict(raw), ("tune", "parameters"))
+    for key, space in parameters.items() if isinstance(parameters, dict) else ():
+        path = ("tune", "parameters", key)
+        try:
+            place = paths.find_in_model(dict(model), key)
+        except (ValueError, paths.NoSuchPlace) as error:
+            yield Finding(path, f"leads nowhere in model: {error}", "such as trainer.learning_rate")
+            continue
+        if place[0] not in model and not ludwig_schema.is_section(str(place[0])):
+            names = [name for _section, _index, name in paths.features(dict(model))]
+            message = f"`{place[0]}` is neither a section of model: nor a feature"
+            yield Finding(path, message, did_you_mean(place[0], [*names, *model]))
+            continue
+        yield from _tried(model, place, space, path)
+
+
+def _tried(model: Raw, place: FieldPath, space: JsonValue, path: FieldPath) -> Iterator[Finding]:
+    """Check each value that the search may try as if it stood in `model:`."""
+    before = {finding.path for finding in ludwig_schema.check(dict(model))}
+    for value in _samples(space):
+        try:
+            tried = paths.put(dict(model), place, value)
+        except paths.NoSuchPlace as error:
+            yield Finding(path, f"leads nowhere in model: {error}")
+            return
+        for finding in ludwig_schema.check(tried):
+            if finding.path not in before and finding.path[: len(place)] == place:
+                yield Finding(path, finding.message, finding.hint)
+                return
+            if finding.path not in before and place[: len(finding.path)] == finding.path:
+                yield Finding(path, finding.message, finding.hint)
+                return
+
+
+def _samples(space: JsonValue) -> list[JsonValue]:
+    if not isinstance(space, dict):
+        return []
+    categories = space.get("categories")
+    if isinstance(categories, list):
+        return categories
+    return [space[end] for end in ("lower", "upper") if end in space]
