@@ -196,13 +196,16 @@ def deploy(context: Context) -> Deployment:
     """Serve the version, or give it its first share of the traffic."""
     from modelyard.serve_control import deploy as deploy_version
 
-    return deploy_version(context.spec, context.get(RegisteredVersion), context.workspace)
+    return deploy_version(
+        context.spec, context.get(RegisteredVersion), context.workspace, context.run.id
+    )
 
 
 def _configuration(context: Context) -> BuiltModel | TunedModel:
     """The configuration to train: the search's best, if there was a search."""
-    kind = TunedModel if TunedModel.stage in context.earlier else BuiltModel
-    return context.get(kind)
+    if TunedModel.stage in context.earlier:
+        return context.get(TunedModel)
+    return context.get(BuiltModel)
 
 
 _FUNCTIONS: Mapping[str, Callable[[Context], Artifact]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -20,8 +19,9 @@ from modelyard.errors import UsageError
 from modelyard.runs import Run, begin, new_run_id
 from modelyard.settings import get_settings
 from modelyard.spec.load import load_spec, resolve
+from modelyard.spec.overrides import parse
 from modelyard.stages import STAGES, order
-from modelyard.workspace import Workspace, write_atomically
+from modelyard.workspace import Workspace
 
 EPOCH = re.compile(r"epoch (\d+)/(\d+)\b(.*)")
 
@@ -71,7 +71,7 @@ def run_command(  # noqa: PLR0913, PLR0917 - one parameter an option
         revision=revision,
         tune=tune,
         cross_validate=cross_validate,
-        overrides=_parse(overrides or []),
+        overrides=parse(overrides or []),
         fresh=fresh,
     )
     serve = workspace.settings.serve_api is not None if deploy is None else deploy
@@ -88,7 +88,10 @@ def stage_command(
     spec: SpecName,
     overrides: Overrides = None,
     write: Annotated[
-        Path | None, typer.Option(help="Also write the stage's artifact to this file.")
+        Path | None,
+        typer.Option(
+            help="Write the artifact, metrics and plots into this folder, as dvc.yaml does."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -101,30 +104,18 @@ def stage_command(
         raise UsageError(message, hint=f"stages: {', '.join(STAGES)}")
     workspace = Workspace(get_settings())
     loaded = load_spec(resolve(spec, workspace.settings.specs))
-    run = begin(loaded, new_run_id(loaded), workspace, overrides=_parse(overrides or []))
+    run = begin(loaded, new_run_id(loaded), workspace, overrides=parse(overrides or []))
     stages = order(run.spec)
     if name not in stages:
         message = f"{loaded.name} has no section for {name}"
         raise UsageError(message)
     artifact = _go_through(stages[: stages.index(name) + 1], run, workspace)[name]
     if write is not None:
-        write_atomically(write, json.dumps(artifact, indent=2, sort_keys=True) + "\n")
+        from modelyard.cli import pipeline
+
+        pipeline.write(artifact, name, write, workspace)
     if as_json or write is None:
         print_json(artifact)
-
-
-def _parse(pairs: list[str]) -> dict[str, JsonValue]:
-    """Read KEY=VALUE pairs; values are YAML scalars, so that 5 is a number."""
-    import yaml
-
-    parsed: dict[str, JsonValue] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            message = f"--set {pair} is not KEY=VALUE"
-            raise UsageError(message, hint="such as --set model.trainer.epochs=5")
-        parsed[key] = yaml.safe_load(value)
-    return parsed
 
 
 def _go_through(
