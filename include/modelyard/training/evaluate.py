@@ -1,0 +1,77 @@
+"""The stage `evaluate`: the test split's metrics, predictions and plots, and the gate's answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from modelyard.artifacts import Evaluation, SplitData, TrainedModel
+from modelyard.spec.models import Spec
+from modelyard.training.gate import decide
+from modelyard.training.measure import Measured, measure
+from modelyard.training.plots import draw
+from modelyard.training.rows import read_rows
+from modelyard.training.signature import describe
+from modelyard.training.train import HISTORY
+from modelyard.workspace import Workspace, write_atomically
+
+METRICS = "metrics.json"
+PREDICTIONS = "predictions.parquet"
+PLOTS = "plots"
+
+
+def evaluate(
+    spec: Spec,
+    split: SplitData,
+    trained: TrainedModel,
+    workspace: Workspace,
+    champion: Mapping[str, float] | None,
+) -> Evaluation:
+    """Measure the model on the test split and hold it against the gate.
+
+    Beside the predictions come `metrics.json` and `plots/`.
+
+    Raises:
+        TrainingError: there are no test rows, or Ludwig cannot predict them.
+    """
+
+    def make(folder: Path, key: str) -> Evaluation:
+        model = workspace.path(trained.model)
+        measured = measure(spec, model, read_rows(spec, split, workspace))
+        history = json.loads((model.parent / HISTORY).read_bytes())
+        _write(measured, folder)
+        draw(describe(model), history, measured.predictions, folder / PLOTS, trained.best_epoch)
+        gate = decide(spec.gate, measured.metrics, champion)
+        return Evaluation(
+            key=key,
+            metrics=measured.metrics,
+            predictions=workspace.relative(folder / PREDICTIONS),
+            passed=all(result.passed for result in gate),
+            gate=gate,
+        )
+
+    return workspace.once(Evaluation, _depends_on(spec, split, trained, champion), make)
+
+
+def _depends_on(
+    spec: Spec,
+    split: SplitData,
+    trained: TrainedModel,
+    champion: Mapping[str, float] | None,
+) -> JsonValue:
+    compares = any(rule.of for rule in spec.gate)
+    return {
+        "trained": [trained.key, trained.weights_hash],
+        "split": [split.key, split.content_hash],
+        "gate": [rule.model_dump(mode="json") for rule in spec.gate],
+        "champion": dict(champion) if compares and champion is not None else None,
+    }
+
+
+def _write(measured: Measured, folder: Path) -> None:
+    measured.predictions.to_parquet(folder / PREDICTIONS, index=False)
+    text = json.dumps(measured.metrics, indent=2, sort_keys=True)
+    write_atomically(folder / METRICS, text + "\n")

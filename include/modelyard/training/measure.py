@@ -1,0 +1,98 @@
+"""A trained model's predictions and metrics on rows that it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelyard.errors import TrainingError
+from modelyard.features import ModelFeature, ModelSignature
+from modelyard.spec.models import Spec
+from modelyard.training.engine import engine
+from modelyard.training.metrics import categories, flatten, of_labels, of_numbers
+from modelyard.training.rows import SPLIT, TEST
+from modelyard.training.signature import describe
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+LABELS = frozenset({"category", "binary"})
+TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Metrics as OUTPUT.METRIC, and a row of truths and predictions for each row."""
+
+    metrics: dict[str, float]
+    predictions: DataFrame
+
+
+def measure(spec: Spec, model: Path, rows: DataFrame) -> Measured:
+    """Predict the test rows of a table and compare with the truth.
+
+    Raises:
+        TrainingError: there are no test rows, or Ludwig cannot predict them.
+    """
+    test = rows[rows[SPLIT] == TEST]
+    if test.empty:
+        message = f"{spec.name}: there are no test rows to evaluate on"
+        raise TrainingError(message, hint="give data.split.fractions a third share above 0")
+    signature = describe(model)
+    with engine(spec.resources, f"evaluate {spec.name}") as ludwig:
+        statistics, predicted, _ = ludwig.load(model).evaluate(
+            dataset=test.reset_index(drop=True), collect_predictions=True
+        )
+    metrics = flatten(statistics, categories(spec))
+    table = compare(signature, test, predicted)
+    for output in signature.outputs:
+        for name, value in _beyond_ludwig(output, table).items():
+            metrics[f"{output.name}.{name}"] = value
+    return Measured(metrics, table)
+
+
+def compare(signature: ModelSignature, test: DataFrame, predicted: DataFrame) -> DataFrame:
+    """Put truths, predictions and probabilities side by side; `row` is the table's row, from 0."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {"row": test.index.to_numpy()}
+    for output in signature.outputs:
+        truth, name = test[output.column], output.name
+        values = predicted[f"{name}_predictions"]
+        if output.type in LABELS:
+            columns[f"{name}.truth"] = labels(truth, output).to_numpy()
+            columns[f"{name}.prediction"] = labels(values, output).to_numpy()
+            columns |= _probabilities(output, predicted)
+        elif output.type == "number":
+            columns[f"{name}.truth"] = truth.astype(float).to_numpy()
+            columns[f"{name}.prediction"] = values.astype(float).to_numpy()
+    return pd.DataFrame(columns)
+
+
+def labels(values: Series[Any], output: ModelFeature) -> Series[str]:
+    """Spell labels as the model's vocabulary does, whatever the table's type."""
+    text = values.map(str)
+    known = output.categories or ()
+    if output.type != "binary" or set(text) <= set(known):
+        return text
+    return text.map(lambda word: known[int(word.lower() in TRUE_WORDS)])
+
+
+def _probabilities(output: ModelFeature, predicted: DataFrame) -> Mapping[str, Any]:
+    columns = {f"{output.name}.probability": predicted[f"{output.name}_probability"].to_numpy()}
+    for label in output.categories or ():
+        column = f"{output.name}_probabilities_{label}"
+        if column in predicted:
+            columns[f"{output.name}.probability.{label}"] = predicted[column].to_numpy()
+    return columns
+
+
+def _beyond_ludwig(output: ModelFeature, table: DataFrame) -> dict[str, float]:
+    if output.type not in LABELS | {"number"}:
+        return {}
+    truth, predicted = table[f"{output.name}.truth"], table[f"{output.name}.prediction"]
+    if output.type in LABELS:
+        return of_labels(truth.tolist(), predicted.tolist())
+    return of_numbers(truth.tolist(), predicted.tolist())

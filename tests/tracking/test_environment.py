@@ -1,0 +1,57 @@
+"""A run says what code and packages it came from."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from modelyard.tracking.environment import commit_of, machine, packages
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S607 - git of the machine
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_the_commit_is_named(repository: Path) -> None:
+    state = commit_of(repository)
+    assert len(state.commit) == 40
+    assert not state.dirty
+
+
+def test_a_change_to_a_tracked_file_is_dirty(repository: Path) -> None:
+    (repository / "file").write_text("two")
+    assert commit_of(repository).dirty
+
+
+def test_an_untracked_file_is_not(repository: Path) -> None:
+    (repository / "notes").write_text("later")
+    assert not commit_of(repository).dirty
+
+
+def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:
+    assert commit_of(tmp_path).commit == ""
+
+
+def test_packages_are_pinned_and_sorted() -> None:
+    listed = packages()
+    assert f"mlflow=={version('mlflow')}" in listed
+    assert listed == sorted(listed, key=str.lower)
+
+
+def test_the_machine_names_what_shapes_results() -> None:
+    described = machine()
+    assert described["torch"] == version("torch")
+    assert described["python"].startswith("3.")

@@ -1,0 +1,89 @@
+"""A model's signature comes from the files beside its weights, without Ludwig."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from modelyard.errors import TrainingError
+from modelyard.training.signature import describe, write_columns
+from tests.training.samples import digits_spec
+
+
+def feature(name: str, kind: str, strategy: str = "fill_with_const") -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": kind,
+        "column": name,
+        "preprocessing": {"missing_value_strategy": strategy},
+    }
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """What Ludwig leaves beside the weights, cut down."""
+    config = {
+        "input_features": [
+            feature("image", "image", "bfill"),
+            feature("age", "number"),
+            feature("city", "category"),
+        ],
+        "output_features": [feature("label", "category"), feature("sick", "binary", "drop_row")],
+    }
+    metadata = {
+        "image": {"preprocessing": {"height": 8, "width": 9, "num_channels": 1}},
+        "age": {"mean": 3.0},
+        "city": {"idx2str": ["<UNK>", "Bergen", "Ghent"]},
+        "label": {"idx2str": ["3", "1"]},
+        "sick": {"bool2str": ["no", "yes"]},
+    }
+    (tmp_path / "model_hyperparameters.json").write_text(json.dumps(config))
+    (tmp_path / "training_set_metadata.json").write_text(json.dumps(metadata))
+    return tmp_path
+
+
+def test_an_image_has_its_size(model: Path) -> None:
+    image = describe(model).inputs[0]
+    assert (image.height, image.width, image.channels) == (8, 9, 1)
+    assert image.required
+
+
+def test_labels_are_listed_without_ludwigs_own(model: Path) -> None:
+    signature = describe(model)
+    assert signature.inputs[2].categories == ("Bergen", "Ghent")
+    assert [output.categories for output in signature.outputs] == [("3", "1"), ("no", "yes")]
+
+
+def test_a_binary_output_without_words_is_false_or_true(model: Path) -> None:
+    (model / "training_set_metadata.json").write_text("{}")
+    assert describe(model).outputs[1].categories == ("False", "True")
+
+
+def test_what_training_could_fill_need_not_be_given(model: Path) -> None:
+    assert not describe(model).inputs[1].required
+
+
+def test_what_never_was_missing_must_be_given(model: Path) -> None:
+    rows = pd.DataFrame({"image": ["a.png"], "label": [1]})
+    write_columns(digits_spec(), rows, model)
+    columns = json.loads((model / "columns.json").read_text())
+    assert columns["label"] == {"column": "label", "required": True}
+
+
+def test_the_tables_own_column_name_is_kept(model: Path) -> None:
+    names = {"age": {"column": "age (years)", "required": False}}
+    (model / "columns.json").write_text(json.dumps(names))
+    age = describe(model).inputs[1]
+    assert (age.name, age.column, age.required) == ("age", "age (years)", False)
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_folder_without_a_model_is_refused(model: Path, content: str | None) -> None:
+    file = model / "model_hyperparameters.json"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(TrainingError, match=r"model_hyperparameters\.json is missing or broken"):
+        describe(model)
