@@ -1,0 +1,33 @@
+"""A client of the real HTTP interface, with fakes behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from modelyard.store.records import Variant
+from serving.app import create_app
+from serving.log import PredictionLog
+from serving.service import Service
+from tests.serving.fakes import DIGITS, FLOWERS, Endpoint, FakeBackend, MemorySink
+
+
+@pytest.fixture
+def sink() -> MemorySink:
+    return MemorySink()
+
+
+@pytest.fixture
+def endpoint(sink: MemorySink) -> Iterator[Endpoint]:
+    backend = FakeBackend({"flowers": FLOWERS, "digits": DIGITS})
+    log = PredictionLog(sink)
+    service = Service(backend, log)
+    with TestClient(create_app(service), raise_server_exceptions=False) as client:
+        made = Endpoint(client, service, backend, sink, log)
+        made.route(Variant(model="flowers", version=3, weight=1, role="champion"))
+        yield made
+    sink.gate.set()
+    sink.fault = None
+    log.close()
