@@ -1,0 +1,166 @@
+"""Real rows of a test split, as requests to the endpoint."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from modelyard.artifacts import SplitData
+from modelyard.errors import ServingError
+from modelyard.spec.models import Spec
+from modelyard.workspace import Workspace
+
+if TYPE_CHECKING:
+    import httpx
+
+TEST = 2
+SEED = 7
+BATCH = 8
+ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One row: what is sent, and what is right."""
+
+    name: str
+    row: Mapping[str, JsonValue]
+    truth: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the endpoint said of one sample."""
+
+    sample: Sample
+    id: str
+    version: int
+    predictions: Mapping[str, str]
+    probabilities: Mapping[str, float | None]
+
+    @property
+    def right(self) -> bool:
+        """Whether every output is the true one."""
+        return self.predictions == self.sample.truth
+
+
+def read_samples(
+    spec: Spec, split: SplitData, workspace: Workspace, count: int
+) -> tuple[Sample, ...]:
+    """Draw rows of the test split, which no model has learned from; the same ones each time.
+
+    Neighbouring rows are often alike, one writer's digits for example, so they would look like
+    drift to a test that is right.
+    """
+    import pandas as pd
+
+    table = pd.read_parquet(workspace.path(split.table))
+    test = table[table["split"] == TEST]
+    chosen = test.sample(min(count, len(test)), random_state=SEED)
+    rows = [dict(zip(chosen.columns, row, strict=True)) for row in chosen.itertuples(index=False)]
+    folder = workspace.path(split.folder)
+    return tuple(_sample(spec, folder, number, row) for number, row in enumerate(rows, start=1))
+
+
+def _sample(spec: Spec, folder: Path, number: int, row: Mapping[str, object]) -> Sample:
+    sent: dict[str, JsonValue] = {}
+    name = f"row {number}"
+    for feature in spec.inputs:
+        value = row[feature.column]
+        if feature.type == "image":
+            name = str(value)
+            sent[feature.column] = base64.b64encode((folder / name).read_bytes()).decode()
+        else:
+            sent[feature.column] = _plain(value)
+    truth = {feature.name: str(row[feature.column]) for feature in spec.outputs}
+    return Sample(name, sent, truth)
+
+
+def _plain(value: object) -> JsonValue:
+    """Spell a cell of a table for JSON."""
+    item = getattr(value, "item", None)
+    plain = item() if callable(item) else value
+    return plain if plain is None or isinstance(plain, bool | int | float | str) else str(plain)
+
+
+def altered(spec: Spec, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Change samples so that drift is there to be found: negatives of images, larger numbers."""
+    images = {feature.column for feature in spec.inputs if feature.type == "image"}
+    return tuple(
+        replace(
+            sample,
+            row={
+                column: _negative(str(value)) if column in images else _larger(value)
+                for column, value in sample.row.items()
+            },
+        )
+        for sample in samples
+    )
+
+
+def _negative(encoded: str) -> str:
+    from PIL import Image, ImageOps
+
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
+        negative = ImageOps.invert(image.convert("L"))
+    stream = io.BytesIO()
+    negative.save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def _larger(value: JsonValue) -> JsonValue:
+    return value * 1.5 if isinstance(value, float) else value
+
+
+def send(endpoint: str, model: str, samples: Sequence[Sample]) -> Iterator[Answer]:
+    """Send samples to the endpoint in small batches and tell each answer as it comes.
+
+    Raises:
+        ServingError: the endpoint does not answer, or refuses.
+    """
+    import httpx
+
+    url = f"{endpoint}/models/{model}/predict"
+    with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
+        for start in range(0, len(samples), BATCH):
+            batch = samples[start : start + BATCH]
+            document = _post(client, url, [dict(sample.row) for sample in batch])
+            for sample, prediction in zip(batch, document, strict=True):
+                yield _answer(sample, prediction)
+
+
+def _post(client: httpx.Client, url: str, rows: JsonValue) -> list[dict[str, JsonValue]]:
+    import httpx
+
+    try:
+        answer = client.post(url, json={"rows": rows})
+        answer.raise_for_status()
+        return list(answer.json()["predictions"])
+    except httpx.HTTPStatusError as error:
+        message = f"{url} answered {error.response.status_code}: {error.response.text[:500]}"
+        raise ServingError(message, hint="see make logs serving") from error
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        message = f"{url} does not answer as it should: {error}"
+        raise ServingError(message, hint="see make status") from error
+
+
+def _answer(sample: Sample, prediction: Mapping[str, JsonValue]) -> Answer:
+    outputs = {name: prediction[name] for name in sample.truth}
+    said = {name: value if isinstance(value, dict) else {} for name, value in outputs.items()}
+    return Answer(
+        sample=sample,
+        id=str(prediction["id"]),
+        version=int(str(prediction["version"])),
+        predictions={name: str(value.get("prediction")) for name, value in said.items()},
+        probabilities={name: _number(value.get("probability")) for name, value in said.items()},
+    )
+
+
+def _number(value: JsonValue) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
