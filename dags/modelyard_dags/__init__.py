@@ -1,0 +1,1 @@
+"""What the DAG files share; `.airflowignore` keeps Airflow from looking for DAGs in here."""

@@ -1,0 +1,1 @@
+"""The page behind `modelyard_plugin`; `.airflowignore` keeps Airflow from importing it."""
