@@ -1,0 +1,76 @@
+"""One real stack for all end-to-end tests: its own home, any free ports, stopped at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from modelyard.settings import Settings, get_settings
+from modelyard.stack import environment, processes, stack
+from modelyard.stack.airflow_api import AirflowApi
+from modelyard.stack.keys import ADMIN
+from tests.e2e.screenshots import Airflow
+
+PROJECT = Path(__file__).parents[2]
+COMMAND_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """A running stack, and the command line that belongs to it."""
+
+    settings: Settings
+    running: stack.Running
+    api: AirflowApi
+
+    @property
+    def client(self) -> Settings:
+        """The settings of a process that uses the stack."""
+        return self.running.client_settings(self.settings)
+
+    @property
+    def airflow(self) -> Airflow:
+        """The web UI, for a browser."""
+        return Airflow(self.running.ports.url("airflow"), ADMIN, self.running.keys.password)
+
+    def modelyard(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a user in another terminal does."""
+        return modelyard(self.settings.home, *arguments)
+
+
+def modelyard(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the `modelyard` command on a home folder."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
+    return subprocess.run(
+        [Path(sys.executable).with_name("modelyard"), *arguments],
+        env={**own, "MODELYARD_HOME": str(home), "COLUMNS": "160"},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    home = tmp_path_factory.mktemp("yard")
+    get_settings.cache_clear()
+    settings = Settings.model_validate({"project": PROJECT, "MODELYARD_HOME": home})
+    up = modelyard(home, "up", "--free-ports")
+    try:
+        assert up.returncode == 0, up.stderr
+        running = stack.running(settings)
+        assert running is not None
+        with AirflowApi(running.ports.url("airflow"), running.keys.password) as api:
+            yield Yard(settings, running, api)
+    finally:
+        down = modelyard(home, "down")
+    assert down.returncode == 0, down.stderr
+    assert processes.members(environment.stack_id(settings)) == []
