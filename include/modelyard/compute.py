@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "modelyard"
 FOLLOW_SECONDS = 0.2
+LOOPBACK = ("127.", "localhost")
 KNOCK_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,12 @@ def _import_ludwig(_worker: Worker) -> None:
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Join the cluster as a driver for as long as the stage takes."""
+    _knock(address)
+    if address.startswith(LOOPBACK):
+        # Unsaid, Ray takes 127.0.0.1 for the outward address, where our cluster does not listen.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
-    _knock(address)
     try:
         ray.init(
             address=address,

@@ -20,7 +20,9 @@ def find_project(start: Path) -> Path:
 class Settings(BaseSettings):
     """All that may differ between a laptop, a server and a cluster."""
 
-    model_config = SettingsConfigDict(env_prefix="MODELYARD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MODELYARD_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     project: Path = Field(
         default_factory=lambda: find_project(Path.cwd()),

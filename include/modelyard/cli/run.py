@@ -23,7 +23,7 @@ from modelyard.spec.overrides import parse
 from modelyard.stages import STAGES, order
 from modelyard.workspace import Workspace
 
-EPOCH = re.compile(r"epoch (\d+)/(\d+)\b(.*)")
+STEP = re.compile(r"\b(?:epoch|trial|fold) (\d+)/(\d+)\b(.*)")
 
 SpecName = Annotated[str, typer.Argument(help="A spec's name, or the path of its file.")]
 Overrides = Annotated[
@@ -132,7 +132,7 @@ def _go_through(
 
 
 class _Bars(logging.Handler):
-    """One line a stage; a bar where the log speaks of epochs."""
+    """One line a stage; a bar where the log counts epochs, trials or folds."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class _Bars(logging.Handler):
         self._progress.console.print(f"[green]done[/] {name:<15} {time.monotonic() - began:6.1f} s")
 
     def emit(self, record: logging.LogRecord) -> None:
-        match = EPOCH.search(record.getMessage())
+        match = STEP.search(record.getMessage())
         if match and self._task is not None:
             done, total, note = match.groups()
             self._progress.update(self._task, completed=int(done), total=int(total), note=note)
