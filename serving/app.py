@@ -28,9 +28,24 @@ type StickyKey = Annotated[str | None, Header(alias="X-Sticky-Key", description=
 type ModelName = Annotated[str, Path(description="The model's name.")]
 
 
+class Api(FastAPI):
+    """The application, whose document says of refusals what they are and not JSON besides."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Write the OpenAPI document."""
+        document = super().openapi()
+        for methods in document["paths"].values():
+            for operation in methods.values():
+                for answer in operation["responses"].values():
+                    content = answer.get("content", {})
+                    if MEDIA_TYPE in content:
+                        content.pop("application/json", None)
+        return document
+
+
 def create_app(service: Service) -> FastAPI:
     """Make the application; its pages need no network."""
-    app = FastAPI(
+    app = Api(
         title="Modelyard",
         version=__version__,
         description=DESCRIPTION,
@@ -52,6 +67,7 @@ def create_app(service: Service) -> FastAPI:
 def _add_predictions(app: FastAPI, service: Service) -> None:
     options: dict[str, Any] = {
         "response_model": Answer,
+        "response_description": "One prediction a row, in the order of the rows.",
         "openapi_extra": {"requestBody": PREDICT_BODY},
         "tags": ["predictions"],
     }

@@ -12,6 +12,8 @@ from modelyard.errors import ModelyardError
 from modelyard.spec.load import find_specs, load_spec
 from modelyard.spec.models import Spec
 
+ANY = "train_any"
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -31,9 +33,9 @@ class Entry:
 def dag_id(name: str) -> str:
     """Spell the DAG id of a spec's name, or of a file's stem, which may hold any character."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:200]
-    # A broken "a b.yaml" must not take the DAG of the good "a-b.yaml".
-    mark = "" if safe == name else f"-{zlib.crc32(name.encode()):08x}"
-    return f"train_{safe}{mark}"
+    # A broken "a b.yaml" must not take the DAG of the good "a-b.yaml", nor "any.yaml" that of all.
+    plain = safe == name and f"train_{safe}" != ANY
+    return f"train_{safe}" if plain else f"train_{safe}-{zlib.crc32(name.encode()):08x}"
 
 
 def read_specs(folder: Path, *, only: str | None = None) -> list[Entry]:
@@ -45,11 +47,11 @@ def read_specs(folder: Path, *, only: str | None = None) -> list[Entry]:
     return [_entry(by_id[key]) for key in sorted(wanted)]
 
 
-def read_labels(folder: Path) -> dict[str, str]:
+def labels(entries: Iterable[Entry]) -> dict[str, str]:
     """Name every valid spec, and say what a drop-down shows for it."""
     return {
         entry.name: f"{entry.name}: {entry.spec.description}".rstrip(": ")
-        for entry in read_specs(folder)
+        for entry in entries
         if entry.spec is not None
     }
 

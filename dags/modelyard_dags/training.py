@@ -11,12 +11,18 @@ from modelyard.spec.models import Spec
 from modelyard.stages import STAGES
 from modelyard_dags import documents, form
 from modelyard_dags.assets import outlets
-from modelyard_dags.catalogue import Entry
+from modelyard_dags.catalogue import ANY, Entry
 from modelyard_dags.operators import RETRIES, BrokenSpecOperator, StageOperator
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 POOL = "training"
 POOLED = frozenset({"tune", "cross_validate", "train", "evaluate"})
+
+ANY_PAGE = """### Train any spec
+
+Choose a spec, and for this run alone another data revision, other values or a fresh start. What is
+left as it is stands as the spec says; the run records what was resolved.
+"""
 
 
 def spec_dag(entry: Entry, endpoint: str) -> DAG:
@@ -39,12 +45,12 @@ def spec_dag(entry: Entry, endpoint: str) -> DAG:
     return _with_stages(dag, spec)
 
 
-def any_dag(params: dict[str, Param], doc: str) -> DAG:
+def any_dag(params: dict[str, Param]) -> DAG:
     """Make the DAG that trains whatever its trigger form says."""
     dag = DAG(
-        dag_id="train_any",
+        dag_id=ANY,
         description="Train any spec, with another revision or other values.",
-        doc_md=doc,
+        doc_md=ANY_PAGE,
         params=params,
         tags=["modelyard"],
         schedule=None,
@@ -74,7 +80,7 @@ def _task(names: Sequence[str], number: int, spec: Spec | None) -> StageOperator
         after=names[number + 1 :],
         outlets=outlets(stage, spec),
         pool=POOL if stage in POOLED else "default_pool",
-        trigger_rule=TriggerRule.ALL_SUCCESS,
+        trigger_rule=TriggerRule.NONE_FAILED,
         **RETRIES,
     )
 

@@ -107,6 +107,15 @@ def test_ids_of_different_files_differ() -> None:
     assert len({dag_id(stem) for stem in ("a-b", "a b", "a  b", "a\tb")}) == 4
 
 
+def test_a_spec_named_any_leaves_the_dag_for_any_spec_alone(
+    specs: Path, write_spec: Callable[..., Path]
+) -> None:
+    write_spec("any")
+    (entry,) = read(specs).values()
+    assert entry.spec.name == "any"
+    assert entry.dag_id != "train_any"
+
+
 def test_only_the_asked_spec_is_read(specs: Path, write_spec: Callable[..., Path]) -> None:
     write_spec("one")
     write_spec("two")
@@ -119,8 +128,8 @@ def test_a_project_without_specs_has_none(tmp_path: Path) -> None:
 
 
 def test_labels_leave_broken_specs_out(specs: Path, write_spec: Callable[..., Path]) -> None:
-    from modelyard_dags.catalogue import read_labels
+    from modelyard_dags.catalogue import labels, read_specs
 
     write_spec("toy")
     (specs / "bad.yaml").write_text("")
-    assert read_labels(specs) == {"toy": "toy: A toy model, for tests."}
+    assert labels(read_specs(specs)) == {"toy": "toy: A toy model, for tests."}

@@ -78,7 +78,7 @@ def test_airflow_finds_the_declarations_and_leaves_the_helpers_alone(folder: str
         importer = get_importer_registry().get_importer("x.py")
         found = [Path(path).name for path in importer.list_dag_files(ROOT / folder)]
     expected = {
-        "dags": {"train_specs.py", "train_any.py", "monitoring.py", "rollout.py"},
+        "dags": {"train.py", "monitoring.py", "rollout.py"},
         "plugins": {"modelyard_plugin.py"},
     }
     assert set(found) <= expected[folder]

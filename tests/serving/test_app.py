@@ -324,6 +324,29 @@ def test_the_docs_page_names_every_path_of_the_openapi_document(endpoint: Endpoi
     assert all(path in page for path in document["paths"])
 
 
+def test_the_openapi_document_says_that_refusals_are_problem_documents(
+    endpoint: Endpoint,
+) -> None:
+    document = endpoint.client.get("/openapi.json").json()
+    for path, method in (("/predict", "post"), ("/health", "get")):
+        refusal = document["paths"][path][method]["responses"]["4XX"]
+        assert list(refusal["content"]) == ["application/problem+json"]
+    assert "ProblemDocument" in document["components"]["schemas"]
+
+
+def test_curl_may_send_json_and_say_that_it_is_a_form(endpoint: Endpoint) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    body = b' {"rows": [{"length": 1.5}]}'
+    assert endpoint.client.post("/predict", content=body, headers=headers).status_code == 200
+
+
+def test_hostile_names_are_cut_and_answered_soon(endpoint: Endpoint) -> None:
+    row = {f"{number}{'x' * 300}": 1 for number in range(10_000)}
+    response = endpoint.client.post("/predict", json={"rows": [row]})
+    assert response.status_code == 422
+    assert len(response.content) < 50_000
+
+
 def test_names_cannot_bring_html_into_the_page(endpoint: Endpoint) -> None:
     hostile = "<script>alert(1)</script>"
     endpoint.backend.signatures[hostile] = endpoint.backend.signatures["flowers"]
