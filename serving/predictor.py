@@ -106,8 +106,3 @@ def _data(folder: Path) -> str:
     """Where the model lies in its MLflow folder; importing MLflow to ask it takes seconds."""
     document = yaml.safe_load((folder / "MLmodel").read_bytes())
     return str(document["flavors"]["python_function"]["data"])
-
-
-def count_rows(requests: Sequence[Sequence[Row]]) -> int:
-    """The size of a batch is its rows."""
-    return sum(len(request) for request in requests)

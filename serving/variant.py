@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +9,8 @@ from ray import serve
 
 from modelyard.settings import get_settings
 from serving.backend import Predicted
-from serving.predictor import Failure, count_rows, load
+from serving.batcher import Batcher
+from serving.predictor import Failure, load
 from serving.rows import Row
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ class Variant:
 
     def __init__(self, model: str, version: int) -> None:
         self._predictor = load(get_settings(), model, version)
+        self._batcher: Batcher[Sequence[Row], Predicted | Failure] = Batcher(
+            self._predictor.answer, size=len, most=MOST_ROWS_A_BATCH
+        )
 
     def describe(self) -> dict[str, Any]:
         """Say what this is."""
@@ -32,18 +35,7 @@ class Variant:
 
     async def predict(self, rows: Sequence[Row]) -> Predicted | Failure:
         """Answer one request, in a batch with others that wait."""
-        answer: Predicted | Failure = await self._batch(rows)
-        return answer
-
-    @serve.batch(  # type: ignore[untyped-decorator]  # Ray is not typed here
-        max_batch_size=MOST_ROWS_A_BATCH,
-        # What arrives while a batch is computed makes the next one: nobody waits for company.
-        batch_wait_timeout_s=0,
-        max_concurrent_batches=1,
-        batch_size_fn=count_rows,
-    )
-    async def _batch(self, requests: list[Sequence[Row]]) -> list[Predicted | Failure]:
-        return await asyncio.to_thread(self._predictor.answer, requests)
+        return await self._batcher.ask(rows)
 
 
 def build(args: dict[str, Any]) -> Application:

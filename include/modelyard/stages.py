@@ -158,6 +158,8 @@ def evaluate(context: Context) -> Evaluation:
 
     trained = context.get(TrainedModel)
     best = champion(context.workspace.settings, context.spec.name)
+    if best is not None and best.mlflow_run == trained.mlflow_run:
+        best = None  # nothing is compared with itself
     evaluation = evaluate_model(
         context.spec,
         context.get(SplitData),

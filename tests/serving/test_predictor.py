@@ -12,7 +12,7 @@ from modelyard.errors import DataError
 from modelyard.features import ModelSignature
 from serving.backend import Description, Predicted
 from serving.examples import example_row
-from serving.predictor import Failure, Predictor, count_rows
+from serving.predictor import Failure, Predictor
 from serving.rows import Row, check_rows
 from tests.serving.fakes import DIGITS, FLOWERS
 
@@ -83,10 +83,6 @@ def test_a_request_whose_rows_are_to_blame_is_told_so() -> None:
 def test_a_model_that_answers_too_few_rows_has_failed() -> None:
     [answer] = predictor(Forgetful()).answer([request(1, 2)])
     assert isinstance(answer, Failure)
-
-
-def test_a_batch_is_measured_in_rows() -> None:
-    assert count_rows([request(1, 2), request(3)]) == 3
 
 
 def test_an_example_row_is_one_that_the_checks_let_through() -> None:

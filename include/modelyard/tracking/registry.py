@@ -63,13 +63,14 @@ def register(  # noqa: PLR0913 - the artifacts that a version is made of
 ) -> RegisteredVersion:
     """Register the model once, however often and by however many this is called.
 
+    What was trained is what makes a version: against whom it was measured later does not.
     The first version becomes champion; a later one challenger.
 
     Raises:
         TrackingError: MLflow cannot be reached for a minute, or has lost the training's run.
     """
     settings = workspace.settings
-    key = content_hash(["register", spec.name, trained.key, trained.weights_hash, evaluation.key])
+    key = content_hash(["register", spec.name, trained.key, trained.weights_hash])
     tags = {
         KEY: key,
         "modelyard.run": run,
