@@ -150,12 +150,12 @@ def train(workspace: Workspace) -> tuple[SplitData, TrainedModel, Evaluation]:
 def register(
     workspace: Workspace, made: tuple[SplitData, TrainedModel, Evaluation], number: int
 ) -> RegisteredVersion:
-    """Register the same training as one more version."""
+    """Register the same weights as one more version, as if they were trained again."""
     from modelyard.tracking.registry import register as register_version
 
     split, trained, evaluation = made
-    other = evaluation.model_copy(update={"key": f"evaluation-{number}"})
-    return register_version(SPEC, workspace, split, trained, other, run=f"run-{number}")
+    other = trained.model_copy(update={"key": f"training-{number}"})
+    return register_version(SPEC, workspace, split, other, evaluation, run=f"run-{number}")
 
 
 def write_digits(workspace: Workspace, count: int = 200) -> SplitData:
