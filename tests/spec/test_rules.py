@@ -138,3 +138,9 @@ def test_convolutions_that_leave_nothing_are_found(
 def test_ludwigs_default_of_two_layers_is_followed_too(raw: Raw) -> None:
     raw["model"]["input_features"][1]["preprocessing"] = {"height": 8, "width": 64}
     assert "a height of 8 pixels" in said(raw)["model.input_features[1].encoder"]
+
+
+@pytest.mark.parametrize("name", ["id", "version"])
+def test_an_output_must_not_be_called_like_a_field_of_every_answer(raw: Raw, name: str) -> None:
+    raw["model"]["output_features"][0]["name"] = name
+    assert "each answer" in said(raw)["model.output_features[0].name"]

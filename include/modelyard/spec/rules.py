@@ -21,6 +21,8 @@ _OURS: Final[tuple[tuple[FieldPath, str], ...]] = (
     (("backend",), "say what a training may use in resources:"),
     (("preprocessing", "split"), "say how rows are divided in data.split"),
 )
+# What each prediction of an answer holds beside the outputs.
+_ANSWER_FIELDS: Final = ("id", "version")
 _CLASSES: Final = ("binary", "category")
 
 
@@ -62,6 +64,9 @@ def _names(model: Raw) -> Iterator[Finding]:
         elif name == _SPLIT_COLUMN:
             hint = "rename the column in data.transform"
             yield Finding(path, "`split` is the column in which Modelyard keeps the split", hint)
+        elif section == "output_features" and name in _ANSWER_FIELDS:
+            message = f"`{name}` is what each answer of the endpoint holds already"
+            yield Finding(path, message, "rename the column in data.transform")
         elif "." in name:
             hint = "rename the column in data.transform"
             yield Finding(path, f"the name `{name}` has a dot, which separates keys", hint)
