@@ -158,6 +158,10 @@ class ExtractTiff(Section):
     )
     image_column: str = Field(default="image", description="The column for the image files.")
     mask_column: str = Field(default="mask", description="The column for the mask files.")
+    mask_values: Literal["binary", "classes"] = Field(
+        default="binary",
+        description="What a mask's values mean: binary makes every value but 0 the same object; classes keeps them (0 to 255).",
+    )
     block: int = Field(
         default=10,
         ge=1,

@@ -36,6 +36,7 @@ class IntegerSpace(Section):
     space: Literal["int"] = Field(description="int")
     lower: int = Field(description="The smallest value.")
     upper: int = Field(description="The largest value.")
+    step: int = Field(default=1, ge=1, description="Only every so many, counted from lower.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -60,8 +61,15 @@ SearchSpace = Annotated[UniformSpace | IntegerSpace | ChoiceSpace, Field(discrim
 class TuneSpec(Section):
     """The search for better hyperparameters before training."""
 
+    search: Literal["tpe", "random", "grid"] = Field(
+        default="tpe",
+        description="How configurations are chosen: tpe learns from the trials so far (Optuna's tree-structured Parzen estimator), random draws, grid goes through all combinations.",
+    )
     trials: int = Field(
-        default=20, ge=1, le=10_000, description="How many configurations are tried."
+        default=20,
+        ge=1,
+        le=10_000,
+        description="How many configurations are tried; grid stops earlier if there are fewer.",
     )
     parameters: dict[str, SearchSpace] = Field(
         min_length=1,
@@ -74,6 +82,24 @@ class TuneSpec(Section):
     goal: Literal["maximize", "minimize"] | None = Field(
         default=None, description="Which direction is better; null follows the metric."
     )
+    folds: int | None = Field(
+        default=None,
+        ge=2,
+        le=50,
+        description="Score each trial by its mean over so many folds; null takes the validation split.",
+    )
+    scheduler: Literal["asha", "hyperband", "median"] | None = Field(
+        default=None,
+        description="Stop trials early that do worse than others at the same epoch: asha (asynchronous successive halving), hyperband or median; null lets each end.",
+    )
+    grace_epochs: int = Field(
+        default=3, ge=1, description="Epochs that every trial may train before it can be stopped."
+    )
+    parallel: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many trials train at once; null is as many as the machine or cluster has room for by resources.",
+    )
 
 
 class CrossValidationSpec(Section):
@@ -84,6 +110,25 @@ class CrossValidationSpec(Section):
         ge=2,
         le=50,
         description="How many parts the training and validation rows are divided into.",
+    )
+    parallel: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many folds train at once; null is as many as the machine or cluster has room for by resources.",
+    )
+
+
+class TrainingSpec(Section):
+    """How a training goes on and ends, beyond what Ludwig's trainer says."""
+
+    min_delta: float = Field(
+        default=0,
+        ge=0,
+        description="With trainer.early_stop: the smallest change of the validation metric that counts as better.",
+    )
+    checkpoints: bool = Field(
+        default=True,
+        description="Whether a training that was interrupted goes on from its last whole epoch.",
     )
 
 
@@ -180,6 +225,13 @@ class MonitorSpec(Section):
 class ResourceSpec(Section):
     """What one training may use."""
 
+    backend: Literal["local", "ray"] = Field(
+        default="local",
+        description="local trains in one process; ray spreads one training over workers of the cluster.",
+    )
+    workers: int = Field(
+        default=1, ge=1, description="With backend ray: processes that share one training."
+    )
     cpus: float = Field(default=1, gt=0, description="CPU cores.")
     gpus: float = Field(default=0, ge=0, description="GPUs; fractions share one.")
 
@@ -206,6 +258,10 @@ class Spec(Section):
     )
     cross_validation: CrossValidationSpec | None = Field(
         default=None, description="Training on folds before the real one; null does none."
+    )
+    training: TrainingSpec = Field(
+        default_factory=TrainingSpec,
+        description="How a training goes on and ends, beyond what model.trainer says.",
     )
     gate: tuple[GateRule, ...] = Field(
         default=(), description="All must hold before a version may become challenger."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,18 @@ class TrainingLog(Protocol):
     def artifact(self, path: Path, folder: str = "") -> None:
         """Keep a file with the run."""
 
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Note facts by which runs are found."""
+
+    def child(self, name: str, key: str) -> AbstractContextManager[TrainingLog]:
+        """Open a run nested below this one, for a trial or a fold; it is begun already.
+
+        An exception that leaves the context marks the child as failed and is passed on.
+        """
+
+    def failed(self, reason: str) -> None:
+        """Mark this run as failed, for a failure that does not end the search."""
+
 
 class Untracked:
     """A log for trainings that nobody follows."""
@@ -50,4 +63,15 @@ class Untracked:
         """Do nothing."""
 
     def artifact(self, path: Path, folder: str = "") -> None:
+        """Do nothing."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    def child(self, name: str, key: str) -> AbstractContextManager[TrainingLog]:
+        """Return itself."""
+        del name, key
+        return nullcontext(self)
+
+    def failed(self, reason: str) -> None:
         """Do nothing."""
