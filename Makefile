@@ -12,7 +12,7 @@ MODELYARD := $(BIN)/modelyard
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo up down status logs test lint format lock clean
+.PHONY: help install demo up down status logs test nightly lint format lock clean
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ test: $(STAMP) ## Run all tests, the whole way through Airflow included
 	@scripts/install_postgres.sh
 	@scripts/install_chromium.sh
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+nightly: $(STAMP) ## Run the long tests too: every spec through Airflow and its endpoint
+	@scripts/install_chromium.sh
+	@$(BIN)/pytest -m nightly $(PYTEST_ARGS)
 
 lint: $(STAMP) ## Check style, types and import directions
 	@$(BIN)/ruff check

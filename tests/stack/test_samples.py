@@ -99,6 +99,46 @@ def test_altered_images_are_negatives_and_numbers_larger(
         assert after.truth == before.truth
 
 
+def test_a_series_goes_as_a_list_and_a_packed_image_as_it_is(
+    workspace: Workspace, split: SplitData
+) -> None:
+    inputs = [{"name": "wave", "type": "timeseries"}, {"name": "image", "type": "image"}]
+    outputs = [{"name": "price", "type": "number"}]
+    spec = Spec.model_validate(
+        {
+            "version": 1,
+            "name": "waves",
+            "data": {"path": "data/waves", "table": "waves.parquet"},
+            "model": {"input_features": inputs, "output_features": outputs},
+        }
+    )
+    rows = [{"wave": [1.0, 2.5], "image": b"PNG", "price": 1.23456, "split": 2}]
+    pd.DataFrame(rows).to_parquet(workspace.path("table.parquet"))
+    (sample,) = read_samples(spec, split, workspace, 5)
+    assert sample.row == {"wave": [1.0, 2.5], "image": base64.b64encode(b"PNG").decode()}
+    assert sample.truth == {"price": "1.235"}
+    assert sample.has_labels is False
+    (changed,) = altered(
+        spec.model_copy(
+            update={"model": {"input_features": inputs[:1], "output_features": outputs}}
+        ),
+        [sample],
+    )
+    assert changed.row["wave"] == [1.5, 3.75]
+
+
+def test_numbers_and_masks_are_neither_right_nor_wrong(
+    serve: Callable[[Answers], Server],
+) -> None:
+    server = serve(
+        {PREDICT: (200, {"predictions": [{"id": "a", "version": 1, "price": {"prediction": 2.0}}]})}
+    )
+    sample = Sample("1", {}, {"price": "2"}, has_labels=False)
+    (answer,) = send(server.url, "digits", [sample])
+    assert answer.right is None
+    assert answer.predictions == {"price": "2"}
+
+
 def predict(server: Server) -> tuple[int, object]:
     rows = server.asked[-1][2]
     assert isinstance(rows, dict)

@@ -109,13 +109,17 @@ def _predict_and_watch(demo: Demo, title: str, samples: Sequence[Sample]) -> Pat
     answers = list(send(demo.settings.endpoint, demo.spec.name, samples))
     seconds = time.monotonic() - began
     demo.out.print(_table(demo.spec, answers[:SHOWN]))
-    right = sum(answer.right for answer in answers)
-    demo.out.print(
-        f"{right} of {len(answers)} right ({right / len(answers):.1%}), "
-        f"{len(answers)} predictions in {seconds:.1f} s"
-    )
+    demo.out.print(f"{_score(answers)}{len(answers)} predictions in {seconds:.1f} s")
     _wait_until_logged(demo.settings, [answer.id for answer in answers])
     return _look_for_drift(demo, len(answers))
+
+
+def _score(answers: Sequence[Answer]) -> str:
+    """Say how many labels were right; numbers and masks are not simply right or wrong."""
+    judged = [answer.right for answer in answers if answer.right is not None]
+    if not judged:
+        return ""
+    return f"{sum(judged)} of {len(judged)} right ({sum(judged) / len(judged):.1%}), "
 
 
 def _table(spec: Spec, answers: Sequence[Answer]) -> Table:
@@ -132,7 +136,7 @@ def _table(spec: Spec, answers: Sequence[Answer]) -> Table:
             probability = answer.probabilities[name]
             cells += [truth, answer.predictions[name]]
             cells.append("-" if probability is None else f"{probability:.3f}")
-        table.add_row(*cells, str(answer.version), "" if answer.right else "[red]wrong[/]")
+        table.add_row(*cells, str(answer.version), "[red]wrong[/]" if answer.right is False else "")
     return table
 
 

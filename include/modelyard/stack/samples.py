@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import httpx
 
 TEST = 2
+LABELS = frozenset({"category", "binary"})
+LONGEST_LABEL = 200
 SEED = 7
 BATCH = 8
 ANSWER_SECONDS = 60.0
@@ -27,11 +29,12 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One row: what is sent, and what is right."""
+    """One row: what is sent, and what is right; a number or a mask is never simply right."""
 
     name: str
     row: Mapping[str, JsonValue]
     truth: Mapping[str, str]
+    has_labels: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ class Answer:
     probabilities: Mapping[str, float | None]
 
     @property
-    def right(self) -> bool:
-        """Whether every output is the true one."""
-        return self.predictions == self.sample.truth
+    def right(self) -> bool | None:
+        """Whether every output is the true one; None where outputs are no labels."""
+        return self.predictions == self.sample.truth if self.sample.has_labels else None
 
 
 def read_samples(
@@ -74,23 +77,31 @@ def _sample(spec: Spec, folder: Path, number: int, row: Mapping[str, object]) ->
     for feature in spec.inputs:
         value = row[feature.column]
         if feature.type == "image":
-            name = str(value)
-            sent[feature.column] = base64.b64encode((folder / name).read_bytes()).decode()
+            name = name if isinstance(value, bytes) else str(value)
+            data = value if isinstance(value, bytes) else (folder / name).read_bytes()
+            sent[feature.column] = base64.b64encode(data).decode()
         else:
             sent[feature.column] = _plain(value)
-    truth = {feature.name: str(row[feature.column]) for feature in spec.outputs}
-    return Sample(name, sent, truth)
+    truth = {feature.name: _shown(row[feature.column]) for feature in spec.outputs}
+    return Sample(name, sent, truth, all(feature.type in LABELS for feature in spec.outputs))
 
 
 def _plain(value: object) -> JsonValue:
-    """Spell a cell of a table for JSON."""
-    item = getattr(value, "item", None)
-    plain = item() if callable(item) else value
+    """Spell a cell of a table for JSON; a series becomes a list."""
+    tolist = getattr(value, "tolist", None)
+    plain = tolist() if callable(tolist) else value
+    if isinstance(plain, list):
+        return [_plain(part) for part in plain]
     return plain if plain is None or isinstance(plain, bool | int | float | str) else str(plain)
 
 
+def _shown(value: object) -> str:
+    """Spell a truth as a person would read it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def altered(spec: Spec, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Change samples so that drift is there to be found: negatives of images, larger numbers."""
+    """Change samples so that drift is there to be found: negatives of images, larger numbers, shouted text."""
     images = {feature.column for feature in spec.inputs if feature.type == "image"}
     return tuple(
         replace(
@@ -115,6 +126,10 @@ def _negative(encoded: str) -> str:
 
 
 def _larger(value: JsonValue) -> JsonValue:
+    if isinstance(value, list):
+        return [_larger(part) for part in value]
+    if isinstance(value, str):
+        return f"{value.upper()} {value.upper()}"
     return value * 1.5 if isinstance(value, float) else value
 
 
@@ -157,9 +172,16 @@ def _answer(sample: Sample, prediction: Mapping[str, JsonValue]) -> Answer:
         sample=sample,
         id=str(prediction["id"]),
         version=int(str(prediction["version"])),
-        predictions={name: str(value.get("prediction")) for name, value in said.items()},
+        predictions={name: _said(value.get("prediction")) for name, value in said.items()},
         probabilities={name: _number(value.get("probability")) for name, value in said.items()},
     )
+
+
+def _said(prediction: JsonValue) -> str:
+    """Spell a prediction; a mask is text that nobody reads."""
+    if isinstance(prediction, str) and len(prediction) > LONGEST_LABEL:
+        return f"{len(prediction):,} characters"
+    return _shown(prediction)
 
 
 def _number(value: JsonValue) -> float | None:
