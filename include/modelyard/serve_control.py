@@ -60,6 +60,22 @@ def split(
         return control.split(model, weights, author or by_hand())
 
 
+def place(settings: Settings, model: str, version: int, author: Author | None = None) -> None:
+    """Make a version the challenger, without traffic, by hand."""
+    with rollout(settings) as control:
+        _check_exists(settings, control, model, [version])
+        control.place(model, version, author or by_hand())
+
+
+def withdraw(
+    settings: Settings, model: str, version: int, author: Author | None = None
+) -> Move | None:
+    """Take a version that is not champion out of service, by hand; None if it was not deployed."""
+    with rollout(settings) as control:
+        _check_exists(settings, control, model, [version])
+        return control.withdraw(model, version, author or by_hand())
+
+
 def sync(settings: Settings) -> None:
     """Make Ray Serve as the database says, such as after a start of the stack.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +56,16 @@ class Settings(BaseSettings):
     endpoint: str = Field(
         default="http://127.0.0.1:8000",
         description="Where predictions are served.",
+    )
+
+    energy_country: str = Field(
+        default="",
+        description="Whose electricity trainings use, as three ISO letters such as DEU, for an estimate of CO2. "
+        "Default: only energy is estimated; `off` leaves that out too.",
+    )
+    wandb: Literal["off", "offline", "online"] = Field(
+        default="off",
+        description="Weights & Biases as a second tracker: off, offline (files in the home folder), online.",
     )
 
     @property

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import numpy as np
+import pandas as pd
 from safetensors.numpy import save_file
 
 from modelyard.artifacts import Evaluation, GateResult, SplitData, TrainedModel
 from modelyard.settings import Settings
 from modelyard.spec.models import Spec
-from modelyard.tracking.runs import log_evaluation, open_run
+from modelyard.tracking.evaluations import log_evaluation
+from modelyard.tracking.runs import open_run
 from modelyard.workspace import Workspace
 
 START_SECONDS = 150
@@ -34,8 +37,9 @@ class Made:
 
 
 def workspace_in(folder: Path, **settings: Any) -> Workspace:
-    """A workspace with its home in a folder."""
-    return Workspace(Settings(project=folder, MODELYARD_HOME=folder / "home", **settings))  # type: ignore[call-arg]
+    """A workspace with its home in a folder; without an estimate of energy, which takes seconds."""
+    values = {"energy_country": "off", "MODELYARD_HOME": folder / "home", **settings}
+    return Workspace(Settings(project=folder, **values))
 
 
 def spec(**changes: Any) -> Spec:
@@ -53,9 +57,15 @@ def spec(**changes: Any) -> Spec:
     return Spec.model_validate(content | changes)
 
 
-def make(workspace: Workspace, key: str = "one", accuracy: float = 0.9) -> Made:
+def make(
+    workspace: Workspace,
+    key: str = "one",
+    accuracy: float = 0.9,
+    predictions: pd.DataFrame | None = None,
+    data_hash: str = "d" * 64,
+) -> Made:
     """Track a pretended training of two epochs and its evaluation."""
-    split = _split(workspace)
+    split = _split(workspace, data_hash)
     with open_run(spec(), workspace, run=f"run-{key}") as log:
         log.begin(key, {"data_hash": split.content_hash})
         log.params({"model": spec().model})
@@ -63,11 +73,26 @@ def make(workspace: Workspace, key: str = "one", accuracy: float = 0.9) -> Made:
             log.epoch(number, 2, {"epoch": number, "train/label.loss": 1 / number})
     trained = _trained(workspace, key, log.run_id)
     evaluation = _evaluation(workspace, key, accuracy)
+    if predictions is not None:
+        predictions.to_parquet(workspace.path(evaluation.predictions))
+    for artifact in (split, trained, evaluation):
+        folder = {"split": "s"}.get(artifact.stage, key)
+        file = workspace.home / "stages" / artifact.stage / folder / "artifact.json"
+        file.write_text(artifact.model_dump_json())
     log_evaluation(workspace, trained, evaluation)
     return Made(split, trained, evaluation)
 
 
-def _split(workspace: Workspace) -> SplitData:
+def answers(wrong: Sequence[int] = (), rows: int = 40) -> pd.DataFrame:
+    """Predictions of labels that are right but for some rows."""
+    truth = ["rose", "lily"] * (rows // 2)
+    other = {"rose": "lily", "lily": "rose"}
+    guess = [other[label] if row in wrong else label for row, label in enumerate(truth)]
+    columns = {"row": range(rows), "label.truth": truth, "label.prediction": guess}
+    return pd.DataFrame({**columns, "label.probability": 0.9})
+
+
+def _split(workspace: Workspace, data_hash: str) -> SplitData:
     folder = workspace.home / "stages" / "split" / "s"
     (folder / "reference").mkdir(parents=True, exist_ok=True)
     (folder / "reference" / "profile.bin").write_bytes(b"profile")
@@ -76,7 +101,7 @@ def _split(workspace: Workspace) -> SplitData:
         table="stages/split/s/table.parquet",
         folder="stages/split/s",
         rows=(6, 2, 2),
-        content_hash="d" * 64,
+        content_hash=data_hash,
         reference="stages/split/s/reference",
     )
 

@@ -113,7 +113,7 @@ def test_telemetry_is_off(workspace: Workspace) -> None:
 def test_processes_that_start_together_share_one_database(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from modelyard.tracking.runs import experiment_id\n"
+        "from modelyard.tracking.run_log import experiment_id\n"
         "from tests.tracking.samples import workspace_in\n"
         "print(experiment_id(workspace_in(Path(sys.argv[1])).settings, 'flowers'))"
     )
@@ -129,7 +129,7 @@ def test_processes_that_start_together_share_one_database(tmp_path: Path) -> Non
 
 
 def test_importing_the_room_costs_no_mlflow() -> None:
-    names = ("client", "runs", "registry", "params", "environment", "package", "metrics")
+    names = ("client", "runs", "registry", "params", "environment", "package", "outbox", "run_log")
     imports = "; ".join(f"import modelyard.tracking.{name}" for name in names)
     code = f"import sys; {imports}; print('mlflow' in sys.modules, 'pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.tracking.environment import commit_of, machine, packages
+from modelyard.tracking.environment import (
+    commit_of,
+    environment_hash,
+    facts_of,
+    machine,
+    packages,
+)
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -36,6 +42,22 @@ def test_a_change_to_a_tracked_file_is_dirty(repository: Path) -> None:
     assert commit_of(repository).dirty
 
 
+def test_different_changes_have_different_hashes(repository: Path) -> None:
+    hashes = set()
+    for text in ("two", "three", "two"):
+        (repository / "file").write_text(text)
+        hashes.add(commit_of(repository).changes)
+    assert len(hashes) == 2
+
+
+def test_facts_name_code_and_environment(repository: Path) -> None:
+    clean = facts_of(repository)
+    assert clean["modelyard.git_dirty"] == "false"
+    assert "modelyard.git_changes_hash" not in clean
+    assert clean["modelyard.environment_hash"] == environment_hash()
+    assert len(clean["modelyard.environment_hash"]) == 64
+
+
 def test_an_untracked_file_is_not(repository: Path) -> None:
     (repository / "notes").write_text("later")
     assert not commit_of(repository).dirty
@@ -48,7 +70,7 @@ def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:
 def test_packages_are_pinned_and_sorted() -> None:
     listed = packages()
     assert f"mlflow=={version('mlflow')}" in listed
-    assert listed == sorted(listed, key=str.lower)
+    assert list(listed) == sorted(listed, key=str.lower)
 
 
 def test_the_machine_names_what_shapes_results() -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from modelyard.errors import TrackingError
 from modelyard.tracking.client import connect
-from modelyard.tracking.metrics import Metrics
-from modelyard.tracking.runs import experiment_id, log_evaluation, open_run
+from modelyard.tracking.evaluations import log_evaluation
+from modelyard.tracking.outbox import Outbox
+from modelyard.tracking.run_log import experiment_id
+from modelyard.tracking.runs import open_run
 from modelyard.workspace import Workspace
 from tests.tracking.samples import make, spec
 
@@ -88,7 +90,7 @@ def test_every_epoch_arrives_although_calls_are_few(
     calls = []
     real = client.log_batch
     monkeypatch.setattr(client, "log_batch", lambda *a, **k: (calls.append(1), real(*a, **k)))
-    metrics = Metrics(client, run_id)
+    metrics = Outbox(client, run_id)
     for number in range(50):
         metrics.add({"a": float(number), "b": float("nan")}, step=number)
     metrics.flush()
@@ -102,7 +104,7 @@ def test_metrics_wait_while_mlflow_is_away(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, run_id = connect(workspace.settings), tracked(workspace, "away")
-    metrics = Metrics(client, run_id)
+    metrics = Outbox(client, run_id)
     real = client.log_batch
 
     def away(*_args: object, **_kwargs: object) -> None:
@@ -132,6 +134,12 @@ def test_a_run_that_mlflow_lost_is_said_to_be_lost(workspace: Workspace) -> None
     gone = made.trained.model_copy(update={"mlflow_run": "0" * 32})
     with pytest.raises(TrackingError, match=r"has no run 0+.*--fresh"):
         log_evaluation(workspace, gone, made.evaluation)
+
+
+def test_mlflows_page_opens_as_one_for_trainings(workspace: Workspace) -> None:
+    experiment = experiment_id(workspace.settings, "kind")
+    tags = connect(workspace.settings).get_experiment(experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_a_deleted_experiment_comes_back(workspace: Workspace) -> None:

@@ -10,7 +10,8 @@ import pytest
 from modelyard.errors import TrackingError
 from modelyard.tracking import client, registry
 from modelyard.tracking.client import connect
-from modelyard.tracking.runs import log_evaluation, open_run
+from modelyard.tracking.evaluations import log_evaluation
+from modelyard.tracking.runs import open_run
 from modelyard.workspace import Workspace
 from tests.tracking.samples import Made, Server, make, spec, workspace_in
 
@@ -37,7 +38,7 @@ def test_a_run_survives_the_servers_death(
 ) -> None:
     """Killed while metrics come and again before registering: one run, all epochs, one version."""
     through = workspace_in(tmp_path, MODELYARD_TRACKING_URI=server.url)
-    monkeypatch.setattr("modelyard.tracking.metrics.SECONDS_BETWEEN_CALLS", 0)
+    monkeypatch.setattr("modelyard.tracking.outbox.SECONDS_BETWEEN_CALLS", 0)
     monkeypatch.setattr(client, "PATIENCE", 150)  # a server starts slowly on a busy machine
     with open_run(spec(), through, run="run-1") as log:
         log.begin("one", {"data_hash": "d"})

@@ -48,7 +48,7 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for group in ("spec", "data", "models", "db"):
         app.add_typer(importlib.import_module(f"modelyard.cli.{group}").app, name=group)
-    for name in ("run", "drift", "stack"):
+    for name in ("run", "verify", "drift", "stack"):
         importlib.import_module(f"modelyard.cli.{name}").register(app)
     return app
 

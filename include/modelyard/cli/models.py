@@ -9,6 +9,7 @@ import typer
 from pydantic import JsonValue
 from rich.markup import escape
 
+from modelyard.cli import versions
 from modelyard.cli.output import AsJson, err, out, print_json, print_table
 from modelyard.errors import ServingError, UsageError
 from modelyard.settings import Settings, get_settings
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="See which model versions are served, and move traffic between them.",
 )
+versions.register(app)
 Name = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
 WEIGHTS_EXAMPLE = "such as: --weights 3=0.9,4=0.1"
 
@@ -60,11 +62,11 @@ def show(name: Name, as_json: AsJson = False) -> None:
     from modelyard.tracking import registry
 
     settings = get_settings()
-    versions = registry.versions(settings, name)
-    if not versions:
+    found = registry.versions(settings, name)
+    if not found:
         raise _unknown_model(settings, name)
     deployed = {item.version: item for item in _variants(settings, name)}
-    rows = [_version_json(version, deployed.get(version.version)) for version in versions]
+    rows = [_version_json(version, deployed.get(version.version)) for version in found]
     if as_json:
         print_json({"model": name, "versions": [*rows]})
         return
@@ -79,7 +81,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
                 version.run,
                 f"{version.created:%Y-%m-%d %H:%M}",
             ]
-            for version, row in zip(versions, rows, strict=True)
+            for version, row in zip(found, rows, strict=True)
         ],
         title=name,
     )
@@ -136,15 +138,21 @@ def split(
 def history(
     name: Name,
     last: Annotated[int, typer.Option(min=1, help="How many changes at most.")] = 20,
+    champions: Annotated[
+        bool, typer.Option("--champions", help="Only who was champion, from when to when.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show every change of a model's traffic, newest first: what, why and by whom.
 
-    Example: [bold]modelyard models history digits-cnn --last 5[/]
+    Examples: [bold]modelyard models history digits-cnn --last 5[/], [bold]modelyard models history digits-cnn --champions[/]
     """
     from modelyard.store.database import open_store
 
     settings = get_settings()
+    if champions:
+        versions.champions(name, last, as_json)
+        return
     with open_store(settings.database_url) as store:
         entries = store.ledger(name, last)
     if as_json:

@@ -81,6 +81,20 @@ class Rollout:
                 self._place(model, version, author)
         return self._change(model, lambda now: moves.split(now, model, weights, author))
 
+    def place(self, model: str, version: int, author: Author) -> None:
+        """Start a version as challenger without traffic; the champion stays what it is."""
+        if self._role(model, version) != "challenger":
+            self._place(model, version, author)
+        self.set_alias(model, "challenger", version)
+
+    def withdraw(self, model: str, version: int, author: Author) -> Move | None:
+        """Take a version that is not champion out of service; its traffic goes to the champion."""
+        with self._lock():
+            move = self._write(model, lambda now: moves.withdraw(now, model, version, author))
+            self._put(self.store.variants())
+        self._wait_endpoint()
+        return move
+
     def sync(self) -> None:
         """Make Ray Serve as the database says, and wait until the endpoint answers so.
 

@@ -8,18 +8,28 @@ from pathlib import Path
 
 from modelyard import __version__
 from modelyard.artifacts import SplitData, TrainedModel
+from modelyard.features import ModelSignature
 from modelyard.spec.models import Spec
 from modelyard.tracking.client import quiet
 from modelyard.workspace import Workspace
 
 LOADER = "modelyard.training.predictor"
+CARD = "model_card.md"
+SIGNATURE = "signature.json"
 REQUIREMENTS = ("ludwig", "torch", "pandas", "mlflow")
 
 
-def write_package(
-    spec: Spec, workspace: Workspace, split: SplitData, trained: TrainedModel, destination: Path
+def write_package(  # noqa: PLR0913, PLR0917 - the artifacts that a version is made of
+    spec: Spec,
+    workspace: Workspace,
+    split: SplitData,
+    trained: TrainedModel,
+    card: str,
+    destination: Path,
 ) -> Path:
     """Write what `mlflow.pyfunc.load_model` loads; the weights stay Ludwig's safetensors."""
+    described = workspace.path(trained.model).parent / SIGNATURE
+    signature = ModelSignature.model_validate_json(described.read_bytes())
     with quiet():
         from mlflow.pyfunc import save_model
 
@@ -31,10 +41,29 @@ def write_package(
                 f"modelyard=={__version__}",
                 *(f"{name}=={version(name)}" for name in REQUIREMENTS),
             ],
+            signature=_mlflow_signature(signature),
             metadata={"spec": spec.name, "weights": trained.weights_hash},
         )
     text = spec.model_dump_json(indent=2) + "\n"
     (destination / "spec.json").write_text(text, encoding="utf-8")
-    shutil.copy(workspace.path(trained.model).parent / "signature.json", destination)
+    (destination / CARD).write_text(card, encoding="utf-8")
+    shutil.copy(described, destination)
     shutil.copytree(workspace.path(split.reference), destination / "reference")
     return destination
+
+
+def _mlflow_signature(signature: ModelSignature) -> object:
+    """Say MLflow what a row holds; only numbers have one type, for labels may be numbers or words."""
+    from mlflow.models import ModelSignature as Signature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    columns = [
+        ColSpec(
+            type="double" if feature.type == "number" else AnyType(),
+            name=feature.column,
+            required=feature.required,
+        )
+        for feature in signature.inputs
+    ]
+    return Signature(inputs=Schema(columns)) if columns else None

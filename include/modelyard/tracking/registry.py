@@ -11,12 +11,14 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from modelyard.artifacts import Evaluation, RegisteredVersion, SplitData, TrainedModel
-from modelyard.errors import TrackingError, UsageError
+from modelyard.errors import UsageError
 from modelyard.settings import Settings
 from modelyard.spec.models import Spec, content_hash
+from modelyard.tracking.card import Subject, as_description, model_card
 from modelyard.tracking.client import call, connect, created, found, is_new, quiet
+from modelyard.tracking.kept import run_of
 from modelyard.tracking.package import write_package
-from modelyard.tracking.runs import FINAL, KEY
+from modelyard.tracking.run_log import FINAL, KEY
 from modelyard.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,9 +49,15 @@ class ModelVersion(BaseModel):
     run: str = Field(description="The run's id.")
     spec_hash: str = Field(description="The spec that it was made from.")
     data_hash: str = Field(description="The data that it learned from.")
+    weights: str = Field(description="The hash of its weights.")
     metrics: dict[str, float] = Field(description="OUTPUT.METRIC on the test split.")
     created: datetime = Field(description="When it was registered.")
     folder: str = Field(description="Where its files are.")
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"{self.name} {self.version}"
 
 
 def register(  # noqa: PLR0913 - the artifacts that a version is made of
@@ -83,12 +91,12 @@ def register(  # noqa: PLR0913 - the artifacts that a version is made of
     with _locked(settings, spec.name):
         stored = call("look for the version", lambda: _by_key(settings, spec.name, key))
         if stored is None:
-            source = _upload(spec, workspace, split, trained)
+            source, card = _upload(spec, workspace, split, trained, evaluation)
             stored = call(
                 "register the version",
                 lambda: (
                     _by_key(settings, spec.name, key)
-                    or _create(settings, spec, source, trained.mlflow_run, tags)
+                    or _create(settings, spec, source, trained.mlflow_run, tags, card)
                 ),
             )
         alias = call("set the alias", lambda: _alias(settings, spec.name, stored))
@@ -139,8 +147,33 @@ def versions(settings: Settings, name: str | None = None) -> list[ModelVersion]:
     client = connect(settings)
     query = f"name = '{name}'" if name else None
     stored = call("list versions", lambda: _all_pages(client, query))
-    listed = [_version(client, entry) for entry in stored]
+    aliases = {one: _aliases(settings, one) for one in {entry.name for entry in stored}}
+    listed = [
+        _version(client, entry).model_copy(
+            update={"aliases": aliases[entry.name].get(int(entry.version), ())}
+        )
+        for entry in stored
+    ]
     return sorted(listed, key=lambda one: (one.name, -one.version))
+
+
+def find(settings: Settings, text: str) -> ModelVersion:
+    """Return the version that `NAME:3` or `NAME:champion` means.
+
+    Raises:
+        UsageError: it is spelled otherwise, or there is none.
+    """
+    name, _, which = text.rpartition(":")
+    if not name or not which:
+        message = f"a version is NAME:NUMBER or NAME:ALIAS, and not {text!r}"
+        raise UsageError(message, hint="such as digits-cnn:3 or digits-cnn:champion")
+    if which.isdigit():
+        return version(settings, name, int(which))
+    known = by_alias(settings, name, which) if which in {CHAMPION, CHALLENGER} else None
+    if known is None:
+        message = f"{name} has no {which}"
+        raise UsageError(message, hint=f"see: modelyard models show {name}")
+    return known
 
 
 def set_alias(settings: Settings, name: str, alias: str, number: int | None) -> None:
@@ -208,25 +241,35 @@ def _by_key(settings: Settings, name: str, key: str) -> Stored | None:
     return next(iter(connect(settings).search_model_versions(query, max_results=1)), None)
 
 
-def _upload(spec: Spec, workspace: Workspace, split: SplitData, trained: TrainedModel) -> str:
-    """Put the version's files into the training's run; called again, they are the same files."""
+def _upload(
+    spec: Spec,
+    workspace: Workspace,
+    split: SplitData,
+    trained: TrainedModel,
+    evaluation: Evaluation,
+) -> tuple[str, str]:
+    """Put the version's files into the training's run, and return where they are and the card.
+
+    Called again, they are the same files.
+    """
     client, run_id = connect(workspace.settings), trained.mlflow_run
-    run = call("find the run", lambda: found(lambda: client.get_run(run_id)))
-    if run is None:
-        message = f"MLflow has no run {run_id}, which the training made"
-        raise TrackingError(message, hint="train again: modelyard run SPEC --fresh")
+    run = run_of(workspace.settings, run_id)
+    data = run.data
+    card = model_card(Subject(spec, workspace, split, trained, evaluation, data.tags, data.metrics))
     with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch:
-        package = write_package(spec, workspace, split, trained, Path(scratch) / FOLDER)
+        folder = Path(scratch) / FOLDER
+        package = write_package(spec, workspace, split, trained, card, folder)
         call("keep the model", lambda: client.log_artifacts(run_id, str(package), FOLDER))
-    return f"{run.info.artifact_uri}/{FOLDER}"
+    return f"{run.info.artifact_uri}/{FOLDER}", card
 
 
-def _create(
-    settings: Settings, spec: Spec, source: str, run_id: str, tags: dict[str, str]
+def _create(  # noqa: PLR0913, PLR0917 - what a version is
+    settings: Settings, spec: Spec, source: str, run_id: str, tags: dict[str, str], card: str
 ) -> Stored:
     client = connect(settings)
     created(lambda: client.create_registered_model(spec.name, description=spec.description))
-    return client.create_model_version(spec.name, source, run_id, tags=tags)
+    text = as_description(card)
+    return client.create_model_version(spec.name, source, run_id, tags=tags, description=text)
 
 
 def _alias(settings: Settings, name: str, stored: Stored) -> str | None:
@@ -251,6 +294,16 @@ def _with_alias(settings: Settings, name: str, alias: str) -> Stored | None:
     return None if number is None else client.get_model_version(name, number)
 
 
+def _aliases(settings: Settings, name: str) -> dict[int, tuple[str, ...]]:
+    """Ask for the aliases of all versions, which MLflow's search leaves out."""
+    client = connect(settings)
+    model = call("read aliases", lambda: found(lambda: client.get_registered_model(name)))
+    bearers: dict[int, tuple[str, ...]] = {}
+    for alias, number in sorted((model.aliases if model is not None else {}).items()):
+        bearers[int(number)] = (*bearers.get(int(number), ()), alias)
+    return bearers
+
+
 def _all_pages(client: Any, query: str | None) -> list[Stored]:
     page = client.search_model_versions(query)
     entries = list(page)
@@ -271,6 +324,7 @@ def _version(client: Any, stored: Stored) -> ModelVersion:
         run=stored.tags.get("modelyard.run", ""),
         spec_hash=stored.tags.get("modelyard.spec_hash", ""),
         data_hash=stored.tags.get("modelyard.data_hash", ""),
+        weights=stored.tags.get("modelyard.weights_hash", ""),
         metrics={k.removeprefix(FINAL): v for k, v in measured.items() if k.startswith(FINAL)},
         created=datetime.fromtimestamp(stored.creation_timestamp / 1000, UTC),
         folder=stored.source,

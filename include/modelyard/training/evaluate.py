@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from modelyard.artifacts import Evaluation, SplitData, TrainedModel
+from modelyard.features import ModelSignature
 from modelyard.spec.models import Spec
 from modelyard.training.gate import decide
+from modelyard.training.masks import draw_examples
 from modelyard.training.measure import Measured, measure
 from modelyard.training.plots import draw
+from modelyard.training.report import class_table, metrics_of, per_class, with_labels
 from modelyard.training.rows import read_rows
 from modelyard.training.signature import describe
 from modelyard.training.train import HISTORY
 from modelyard.workspace import Workspace, write_atomically
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.parquet"
+PER_CLASS = "per_class.json"
 PLOTS = "plots"
+REPORT = "report"
 
 
 def evaluate(
@@ -32,7 +42,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure the model on the test split and hold it against the gate.
 
-    Beside the predictions come `metrics.json` and `plots/`.
+    Beside the predictions come `metrics.json`, `per_class.json`, `plots/` and `report/`.
 
     Raises:
         TrainingError: there are no test rows, or Ludwig cannot predict them.
@@ -40,10 +50,12 @@ def evaluate(
 
     def make(folder: Path, key: str) -> Evaluation:
         model = workspace.path(trained.model)
-        measured = measure(spec, model, read_rows(spec, split, workspace))
+        measured = _with_report(measure(spec, model, read_rows(spec, split, workspace)), model)
         history = json.loads((model.parent / HISTORY).read_bytes())
         _write(measured, folder)
+        _write_classes(describe(model), measured.predictions, folder)
         draw(describe(model), history, measured.predictions, folder / PLOTS, trained.best_epoch)
+        draw_examples(measured.examples, folder / PLOTS)
         gate = decide(spec.gate, measured.metrics, champion)
         return Evaluation(
             key=key,
@@ -75,3 +87,20 @@ def _write(measured: Measured, folder: Path) -> None:
     measured.predictions.to_parquet(folder / PREDICTIONS, index=False)
     text = json.dumps(measured.metrics, indent=2, sort_keys=True)
     write_atomically(folder / METRICS, text + "\n")
+
+
+def _with_report(measured: Measured, model: Path) -> Measured:
+    """Add what the probabilities say, so that a gate may ask for it."""
+    more = metrics_of(describe(model), measured.predictions)
+    return replace(measured, metrics=measured.metrics | more)
+
+
+def _write_classes(signature: ModelSignature, predictions: DataFrame, folder: Path) -> None:
+    """Write a table of each output's classes, and their figures."""
+    figures: dict[str, float] = {}
+    for output in with_labels(signature):
+        table = class_table(output, predictions)
+        (folder / REPORT).mkdir(exist_ok=True)
+        table.to_csv(folder / REPORT / f"{output.name}_classes.csv", index=False)
+        figures |= per_class(output, table)
+    write_atomically(folder / PER_CLASS, json.dumps(figures, indent=2) + "\n")

@@ -1,40 +1,23 @@
-"""Learning curves, confusion matrices, and predicted against true numbers, as PNG files."""
+"""Every plot of an evaluation as PNG files; here curves, confusion, and predicted against true."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelyard.features import ModelFeature, ModelSignature
+from modelyard.training.figures import COLOURS, INK, STYLE, new_figure, save, whole_numbers
+from modelyard.training.report import LABELS, answers, has_probabilities, label_order
+from modelyard.training.report_plots import calibration, pace, residuals, roc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-INK = "#1f2933"
-FAINT = "#cbd2d9"
-COLOURS = {"train": "#2563eb", "validation": "#ea580c", "test": "#16a34a"}
-DPI = 120
 MOST_CLASSES = 30
 NUMBERS_UP_TO = 15
-STYLE = {
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e4e7eb",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "legend.frameon": False,
-}
 
 
 def draw(
@@ -48,33 +31,33 @@ def draw(
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = []
     with mpl.rc_context(STYLE):
+        figures = {"training_pace": pace(history)}
         for output in signature.outputs:
-            drawn.append(_save(_curves(output, history, best_epoch), folder, output, "curves"))
-            if output.type in {"category", "binary"} and len(output.categories or ()) > 1:
-                drawn.append(_save(_confusion(output, predictions), folder, output, "confusion"))
-            elif output.type == "number":
-                drawn.append(_save(_scatter(output, predictions), folder, output, "scatter"))
-    return drawn
+            for kind, figure in _of_output(output, history, predictions, best_epoch):
+                figures[f"{output.name}_{kind}"] = figure
+        return [
+            save(figure, folder / f"{name}.png")
+            for name, figure in figures.items()
+            if figure is not None
+        ]
 
 
-def _save(figure: Figure, folder: Path, output: ModelFeature, kind: str) -> Path:
-    file = folder / f"{output.name}_{kind}.png"
-    figure.savefig(
-        file, dpi=DPI, metadata={"Software": None}
-    )  # no version: equal runs, equal files
-    return file
-
-
-def _new(columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Make a figure without pyplot, which keeps figures alive and picks a screen's backend."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, [figure.add_subplot(1, columns, number + 1) for number in range(columns)]
+def _of_output(
+    output: ModelFeature,
+    history: Sequence[dict[str, float]],
+    predictions: DataFrame,
+    best_epoch: int,
+) -> Iterator[tuple[str, Figure | None]]:
+    yield "curves", _curves(output, history, best_epoch)
+    if output.type in LABELS and len(output.categories or ()) > 1:
+        yield "confusion", _confusion(output, predictions)
+        yield "roc", roc(output, predictions)
+        if has_probabilities(output, predictions):
+            yield "calibration", calibration(output, predictions)
+    elif output.type == "number":
+        yield "scatter", _scatter(output, predictions)
+        yield "residuals", residuals(output, predictions)
 
 
 def _curves(output: ModelFeature, history: Sequence[dict[str, float]], best_epoch: int) -> Figure:
@@ -84,7 +67,7 @@ def _curves(output: ModelFeature, history: Sequence[dict[str, float]], best_epoc
         for name in ("loss", measure)
         if any(f"train/{output.name}.{name}" in figures for figures in history)
     ] or ["loss"]
-    figure, axes = _new(len(shown), 4.6 * len(shown), 3.4)
+    figure, axes = new_figure(len(shown), 4.6 * len(shown), 3.4)
     for axis, name in zip(axes, shown, strict=True):
         _curve(axis, f"{output.name}.{name}", history)
         axis.set_title(name.replace("_", " "), loc="left")
@@ -94,8 +77,6 @@ def _curves(output: ModelFeature, history: Sequence[dict[str, float]], best_epoc
 
 
 def _curve(axis: Axes, metric: str, history: Sequence[dict[str, float]]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     for split, colour in COLOURS.items():
         points = [
             (figures["epoch"], figures[f"{split}/{metric}"])
@@ -106,19 +87,19 @@ def _curve(axis: Axes, metric: str, history: Sequence[dict[str, float]]) -> None
             epochs, values = zip(*points, strict=True)
             axis.plot(epochs, values, color=colour, linewidth=1.8, label=split)
     axis.set_xlabel("epoch")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    whole_numbers(axis)
 
 
 def _confusion(output: ModelFeature, predictions: DataFrame) -> Figure:
     import numpy as np
     from sklearn.metrics import confusion_matrix
 
-    truth, predicted = _columns(output, predictions)
+    truth, predicted = answers(output, predictions)
     labels = _most_frequent(output, truth)
     counts = confusion_matrix(truth, predicted, labels=labels)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(9.0, max(3.8, 1.8 + 0.42 * len(labels)))
-    figure, (axis,) = _new(1, side + 0.6, side)
+    figure, (axis,) = new_figure(1, side + 0.6, side)
     axis.grid(visible=False)
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(labels)), labels, rotation=45 if _long(labels) else 0)
@@ -139,8 +120,8 @@ def _write_counts(axis: Axes, counts: list[list[int]], shares: list[list[float]]
 
 
 def _scatter(output: ModelFeature, predictions: DataFrame) -> Figure:
-    truth, predicted = _columns(output, predictions)
-    figure, (axis,) = _new(1, 4.6, 4.4)
+    truth, predicted = answers(output, predictions)
+    figure, (axis,) = new_figure(1, 4.6, 4.4)
     axis.scatter(truth, predicted, s=14, alpha=0.6, color=COLOURS["train"], linewidths=0)
     ends = [min(*truth, *predicted), max(*truth, *predicted)]
     axis.plot(ends, ends, color=INK, linewidth=0.8, linestyle=":")
@@ -149,19 +130,11 @@ def _scatter(output: ModelFeature, predictions: DataFrame) -> Figure:
     return figure
 
 
-def _columns(output: ModelFeature, predictions: DataFrame) -> tuple[list[str], list[str]]:
-    kinds = ("truth", "prediction")
-    truth, predicted = (predictions[f"{output.name}.{kind}"].tolist() for kind in kinds)
-    return truth, predicted
-
-
 def _most_frequent(output: ModelFeature, truth: Sequence[str]) -> list[str]:
     """Sort labels as people do (2 before 10); of very many, keep those with most rows."""
     known = list(output.categories or ())
     kept = sorted(known, key=lambda label: -truth.count(label))[:MOST_CLASSES]
-    return sorted(
-        kept, key=lambda label: (not label.isdigit(), int(label) if label.isdigit() else 0, label)
-    )
+    return sorted(kept, key=label_order)
 
 
 def _long(labels: Sequence[str]) -> bool:
