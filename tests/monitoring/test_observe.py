@@ -140,3 +140,17 @@ def test_what_names_a_row_is_not_in_the_table(tmp_path: Path) -> None:
     seen = observe_frame([("image", "image")], pd.DataFrame({"image": ["x.png"]}), tmp_path)
     assert "image.sha256" not in seen
     assert is_identity("image.sha256")
+
+
+def test_packed_images_are_observed_as_their_files_are(tmp_path: Path) -> None:
+    Image.new("L", (4, 2), 255).save(tmp_path / "white.png")
+    content = (tmp_path / "white.png").read_bytes()
+    frame = pd.DataFrame({"image": [content, content[:-30], None, math.nan]}, dtype="object")
+    seen = observe_frame([("image", "image")], frame, tmp_path)
+    by_row = [observe([("image", "image")], {"image": value}) for value in frame["image"]]
+    for name in seen:
+        found = [None if math.isnan(value) else value for value in seen[name]]
+        assert found == [row[str(name)] for row in by_row]
+    assert seen["image.brightness"].isna().tolist() == [False, True, True, True]
+    file = observe([("image", "image")], {"image": tmp_path / "white.png"})
+    assert by_row[0] == file, "the same picture is known again by its hash"

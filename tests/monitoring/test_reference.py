@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from modelyard.errors import MonitoringError
+from modelyard.monitoring.drift import compare
+from modelyard.monitoring.images import measure_image
+from modelyard.monitoring.observe import observe
 from modelyard.monitoring.profile import summarise
 from modelyard.monitoring.reference import (
     SAMPLE_ROWS,
@@ -17,7 +23,7 @@ from modelyard.monitoring.reference import (
     read_profile,
     read_sample,
 )
-from modelyard.spec.models import Spec
+from modelyard.spec.models import MonitorSpec, Spec
 
 type Draw = Callable[..., pd.DataFrame]
 
@@ -47,11 +53,7 @@ def test_the_profile_is_of_all_rows(tmp_path: Path, spec: Spec, table: Draw) -> 
 
 
 def test_images_are_measured(tmp_path: Path) -> None:
-    model = {
-        "input_features": [{"name": "picture", "type": "image", "column": "file"}],
-        "output_features": [{"name": "label", "type": "category"}],
-    }
-    spec = Spec.model_validate({"name": "p", "data": {"path": "d"}, "model": model})
+    spec = picture_spec()
     for grey in range(4):
         Image.new("L", (8, 8), grey * 85).save(tmp_path / f"{grey}.png")
     rows = pd.DataFrame({"file": [f"{grey}.png" for grey in range(4)], "label": list("abcd")})
@@ -59,6 +61,44 @@ def test_images_are_measured(tmp_path: Path) -> None:
     sample = read_sample(tmp_path / "reference")
     assert sample["file.brightness"].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
     assert "label" not in sample
+
+
+def test_packed_images_have_the_same_reference_as_files(tmp_path: Path) -> None:
+    spec = picture_spec()
+    for grey in range(6):
+        Image.new("L", (8, 8), grey * 50).save(tmp_path / f"{grey}.png")
+    names = [f"{grey}.png" for grey in range(6)]
+    packed = pd.DataFrame({"file": [(tmp_path / name).read_bytes() for name in names]})
+    make_reference(spec)(pd.DataFrame({"file": names}), tmp_path, tmp_path / "files")
+    make_reference(spec)(packed, tmp_path, tmp_path / "packed")
+    pd.testing.assert_frame_equal(read_sample(tmp_path / "packed"), read_sample(tmp_path / "files"))
+
+
+def test_of_many_packed_images_a_sample_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def counted(value: object) -> dict[str, str | float | None]:
+        opened.append(value)
+        return measure_image(value)
+
+    monkeypatch.setattr("modelyard.monitoring.observe.measure_image", counted)
+    buffer = io.BytesIO()
+    Image.new("L", (2, 2), 7).save(buffer, "PNG")
+    rows = pd.DataFrame({"file": [buffer.getvalue()] * (SAMPLE_ROWS + 1_000)})
+    make_reference(picture_spec())(rows, tmp_path, tmp_path / "reference")
+    assert len(read_sample(tmp_path / "reference")) == SAMPLE_ROWS
+    assert sum(value is not None for value in opened) == SAMPLE_ROWS
+
+
+def picture_spec() -> Spec:
+    """A spec whose input is an image in the column `file`."""
+    model = {
+        "input_features": [{"name": "picture", "type": "image", "column": "file"}],
+        "output_features": [{"name": "label", "type": "category"}],
+    }
+    return Spec.model_validate({"name": "p", "data": {"path": "d"}, "model": model})
 
 
 def test_a_missing_reference_says_what_to_do(tmp_path: Path) -> None:
@@ -71,3 +111,23 @@ def test_a_broken_reference_is_a_monitoring_error(tmp_path: Path) -> None:
     (tmp_path / "sample.parquet").write_text("not a table")
     with pytest.raises(MonitoringError, match="cannot be read"):
         read_sample(tmp_path)
+
+
+def test_darker_images_of_a_packed_column_drift(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    def packed(rows: int, share: float) -> list[bytes]:
+        pixels = (random.integers(0, 256, (rows, 6, 6)) * share).astype(np.uint8)
+        return [as_png(one) for one in pixels]
+
+    make_reference(picture_spec())(pd.DataFrame({"file": packed(200, 1.0)}), tmp_path, tmp_path)
+    rows = [observe([("file", "image")], {"file": image}) for image in packed(200, 0.5)]
+    verdicts = compare(read_sample(tmp_path), pd.DataFrame(rows), MonitorSpec())
+    drifted = {verdict.column for verdict in verdicts if verdict.drifted}
+    assert drifted == {"file.brightness", "file.contrast", "file.sharpness"}
+
+
+def as_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelyard.artifacts import CheckFailure
-from modelyard.data.images import image_problems
+from modelyard.data.images import ImageCell, image_problems
 from modelyard.data.tables import canonical, row_keys, spell
 from modelyard.data.words import examples, listed, plural, suggestion
 from modelyard.spec.data import CheckSpec
@@ -60,16 +60,27 @@ def failed(check: str, column: str | None, message: str, rows: Sequence[int]) ->
 
 
 def check_images(values: pd.Series[Any], folder: Path) -> Result:
-    """Open every file that a column names."""
+    """Open every image that a column names or holds."""
     check = "every image can be read"
-    names = [None if absent else str(value) for value, absent in _pairs(values)]
-    problems = image_problems(names, folder)
+    cells = [None if absent else _image(value) for value, absent in _pairs(values)]
+    problems = image_problems(cells, folder)
     rows = [row for row, problem in enumerate(problems) if problem]
     if not rows:
         return Result(check, str(values.name))
-    spelt = examples(rows, lambda row: f"{names[row]} {problems[row]} (row {row + 1})")
+
+    def told(row: int) -> str:
+        cell = cells[row]
+        if isinstance(cell, bytes):
+            return f"row {row + 1} {problems[row]}"
+        return f"{cell} {problems[row]} (row {row + 1})"
+
+    spelt = examples(rows, told)
     message = f"{values.name}: {plural(len(rows), 'image')} cannot be used: {spelt}"
     return failed(check, str(values.name), message, rows)
+
+
+def _image(value: object) -> ImageCell:
+    return value if isinstance(value, bytes) else str(value)
 
 
 def _column(values: pd.Series[Any], check: CheckSpec, folder: Path) -> Iterator[Result]:
@@ -137,6 +148,8 @@ def _shown(value: object) -> str:
     """Spell a value as people write it, so that text can be told from a number."""
     if isinstance(value, str):
         return repr(value)
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
     spelt = spell(value)
     return "nothing" if spelt in {"nan", "None", "NaT", "<NA>"} else spelt
 

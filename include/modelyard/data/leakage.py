@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelyard.artifacts import CheckFailure
 from modelyard.data.assign import NAMES
+from modelyard.data.images import image_hash
 from modelyard.data.tables import canonical, row_keys
 from modelyard.data.words import plural
 from modelyard.spec.models import Spec
@@ -73,13 +73,9 @@ def _one_a_split(rows: Sequence[int], splits: Sequence[int]) -> list[int]:
     return list({splits[row]: row for row in reversed(rows)}.values())[::-1]
 
 
-def _image_hashes(values: pd.Series[str], folder: Path) -> list[str]:
-    return [_file_hash(folder / name) for name in canonical(values)]
-
-
-def _file_hash(path: Path) -> str:
-    """Hash a file; one that cannot be read stands for itself, as another check reports it."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError):
-        return str(path)
+def _image_hashes(values: pd.Series[Any], folder: Path) -> list[str]:
+    """Hash each image; one that cannot be read stands for itself, as another check reports it."""
+    return [
+        image_hash(value if isinstance(value, bytes) else spelt, folder)
+        for value, spelt in zip(values.tolist(), canonical(values), strict=True)
+    ]

@@ -58,7 +58,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise DataError(message) from error
     table.columns = table.columns.map(str)
     _refuse_repeated(path, list(table.columns))
+    for name in table.columns:
+        if table[name].dtype == object and table[name].map(_is_packed).any():
+            table[name] = table[name].map(lambda cell: cell["bytes"] if _is_packed(cell) else cell)
     return table.reset_index(drop=True)
+
+
+def _is_packed(cell: object) -> bool:
+    """Whether it is a file as Hugging Face packs one: its bytes, and the path that they were at."""
+    return isinstance(cell, dict) and cell.keys() == {"bytes", "path"}
 
 
 def _read_csv(path: Path, separator: str, text: Collection[str]) -> pd.DataFrame:
@@ -155,7 +163,9 @@ def canonical(values: pd.Series[Any]) -> list[str]:
 
 
 def spell(value: object) -> str:
-    """Spell one value: 1, 1.0 and "1" are the same; True is "true"."""
+    """Spell one value: 1, 1.0 and "1" are the same; True is "true"; bytes are their SHA-256."""
+    if isinstance(value, bytes):
+        return f"sha256:{hashlib.sha256(value).hexdigest()}"
     if hasattr(value, "item"):
         value = value.item()  # a number of numpy's, whose repr is its own
     if isinstance(value, bool):

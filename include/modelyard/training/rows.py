@@ -1,10 +1,10 @@
-"""The rows of a split, with image paths that are absolute only in memory."""
+"""The rows of a split; images are paths that are absolute only in memory, or the bytes themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelyard.artifacts import SplitData
 from modelyard.errors import TrainingError
@@ -38,16 +38,42 @@ def read_rows(
         raise TrainingError(message, hint="run the stage split again") from error
     for feature in features:
         if feature.type == "image":
-            rows[feature.column] = _absolute(
-                rows[feature.column], workspace.path(split.folder), feature.column
-            )
+            values = rows[feature.column]
+            rows[feature.column] = _images(values, workspace.path(split.folder), feature.column)
     return rows
 
 
-def _absolute(values: Series[str], folder: Path, column: str) -> list[str]:
-    paths = [str(folder / str(value)) for value in values]
-    missing = [number for number, path in enumerate(paths, 1) if not Path(path).is_file()]
+def decode_packed_at_once(model: Any, rows: DataFrame) -> None:
+    """Take the lazy mode from the features of a Ludwig model whose images the rows hold as bytes.
+
+    Ludwig's lazy mode writes these to `~/.cache/ludwig/lazy_media/FEATURE/`, numbered by row, and
+    trains on what an earlier training left there.
+    """
+    config = model.config_obj
+    for feature in (*config.input_features, *config.output_features):
+        if feature.type == "image" and _packed(rows[feature.column]):
+            feature.preprocessing.mode = "eager"
+
+
+def _packed(values: Series[Any]) -> bool:
+    return any(isinstance(value, bytes) for value in values.head(1))
+
+
+def _images(values: Series[Any], folder: Path, column: str) -> list[str | bytes]:
+    cells = zip(values.tolist(), values.isna().tolist(), strict=True)
+    images = ["" if absent else _image(value, folder) for value, absent in cells]
+    missing = [number for number, image in enumerate(images, 1) if not _there(image)]
     if missing:
-        message = f"column {column}: {len(missing)} images are missing, the first in row {missing[0]}: {paths[missing[0] - 1]}"
+        first = images[missing[0] - 1]
+        where = f": {first}" if first and isinstance(first, str) else ""
+        message = f"column {column}: {len(missing)} images are missing, the first in row {missing[0]}{where}"
         raise TrainingError(message, hint="check the data with: modelyard stage validate")
-    return paths
+    return images
+
+
+def _image(value: object, folder: Path) -> str | bytes:
+    return value if isinstance(value, bytes) else str(folder / str(value))
+
+
+def _there(image: str | bytes) -> bool:
+    return bool(image) if isinstance(image, bytes) else Path(image).is_file()
