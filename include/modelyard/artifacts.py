@@ -6,7 +6,7 @@ an artifact means the same in XCom, in `dvc.lock` and on another machine.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -101,8 +101,13 @@ class Trial(BaseModel):
         description="Dotted key of `model:` to the value tried."
     )
     score: float | None = Field(
-        description="The metric on the validation split; null if the trial failed."
+        description="The metric on the validation split, the last one where it was stopped early; null if the trial failed."
     )
+    state: Literal["finished", "stopped early", "failed"] = Field(
+        default="finished", description="How it ended."
+    )
+    epochs: int = Field(default=0, description="Epochs trained; over all folds if there are any.")
+    mlflow_run: str = Field(default="", description="The MLflow run that tracks it.")
     error: str | None = Field(default=None, description="Why it failed.")
 
 
@@ -115,6 +120,7 @@ class TunedModel(Artifact):
     metric: str = Field(description="What was compared.")
     best: Trial = Field(description="The best trial.")
     trials: tuple[Trial, ...] = Field(description="All trials.")
+    mlflow_run: str = Field(default="", description="The MLflow run that tracks the search.")
 
 
 class CrossValidation(Artifact):
@@ -124,6 +130,7 @@ class CrossValidation(Artifact):
     folds: tuple[dict[str, float], ...] = Field(description="Metrics of each fold's held-out part.")
     mean: dict[str, float] = Field(description="Mean over the folds.")
     std: dict[str, float] = Field(description="Standard deviation over the folds (n - 1).")
+    mlflow_run: str = Field(default="", description="The MLflow run that tracks it.")
 
 
 class TrainedModel(Artifact):

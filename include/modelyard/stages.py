@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -37,6 +38,7 @@ from modelyard.errors import (
 )
 from modelyard.runs import Run, run_log
 from modelyard.spec.models import Spec
+from modelyard.training.pool import Pool
 from modelyard.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class Context:
     run: Run
     workspace: Workspace
     earlier: Mapping[str, JsonValue]
+    pool: Pool | None = None
+    """Where the trainings of a search or of folds run; none is this machine."""
 
     @property
     def spec(self) -> Spec:
@@ -113,21 +117,43 @@ def build(context: Context) -> BuiltModel:
 
 
 def tune(context: Context) -> TunedModel:
-    """Search for better hyperparameters."""
+    """Search for better hyperparameters; the search and each trial are runs in MLflow."""
+    from modelyard.tracking.runs import open_run
     from modelyard.training.tune import tune as tune_model
 
-    return tune_model(
-        context.spec, context.get(SplitData), context.get(BuiltModel), context.workspace
-    )
+    with open_run(
+        context.spec, context.workspace, run=context.run.id, tags=_data_tags(context), stage="tune"
+    ) as tracked:
+        return tune_model(
+            context.spec,
+            context.get(SplitData),
+            context.get(BuiltModel),
+            context.workspace,
+            tracked,
+            _pool(context),
+        )
 
 
 def cross_validate(context: Context) -> CrossValidation:
-    """Train on folds to see how stable the model is."""
+    """Train on folds to see how stable the model is; each fold is a run in MLflow."""
+    from modelyard.tracking.runs import open_run
     from modelyard.training.folds import cross_validate as train_folds
 
-    return train_folds(
-        context.spec, context.get(SplitData), _configuration(context), context.workspace
-    )
+    with open_run(
+        context.spec,
+        context.workspace,
+        run=context.run.id,
+        tags=_data_tags(context),
+        stage="cross_validate",
+    ) as tracked:
+        return train_folds(
+            context.spec,
+            context.get(SplitData),
+            _configuration(context),
+            context.workspace,
+            tracked,
+            _pool(context),
+        )
 
 
 def train(context: Context) -> TrainedModel:
@@ -135,11 +161,14 @@ def train(context: Context) -> TrainedModel:
     from modelyard.tracking.runs import open_run
     from modelyard.training.train import train as train_model
 
-    pulled, report = context.get(PulledData), context.get(ValidationReport)
-    tags = {"modelyard.data_revision": pulled.revision, "modelyard.dvc_hash": pulled.content_hash}
+    report = context.get(ValidationReport)
     files = {context.workspace.path(report.report): "validation"}
     with open_run(
-        context.spec, context.workspace, run=context.run.id, tags=tags, files=files
+        context.spec,
+        context.workspace,
+        run=context.run.id,
+        tags=_data_tags(context),
+        files=files,
     ) as tracked:
         return train_model(
             context.spec,
@@ -152,8 +181,8 @@ def train(context: Context) -> TrainedModel:
 
 def evaluate(context: Context) -> Evaluation:
     """Measure the model on the test split and ask the gate."""
+    from modelyard.tracking.evaluations import log_evaluation
     from modelyard.tracking.registry import champion
-    from modelyard.tracking.runs import log_evaluation
     from modelyard.training.evaluate import evaluate as evaluate_model
 
     trained = context.get(TrainedModel)
@@ -203,6 +232,25 @@ def deploy(context: Context) -> Deployment:
     )
 
 
+def _data_tags(context: Context) -> dict[str, str]:
+    pulled = context.get(PulledData)
+    return {
+        "modelyard.data_revision": pulled.revision,
+        "modelyard.dvc_hash": pulled.content_hash,
+    }
+
+
+def _pool(context: Context) -> Pool:
+    """The caller's pool, or as many processes as the machine has CPUs for."""
+    from modelyard.training.pool import ImportLudwig, LocalPool, room
+
+    if context.pool is not None:
+        return context.pool
+    resources = context.spec.resources
+    around = partial(run_log, context.run.id, context.workspace)
+    return LocalPool(room(resources), around, ImportLudwig(resources))
+
+
 def _configuration(context: Context) -> BuiltModel | TunedModel:
     """The configuration to train: the search's best, if there was a search."""
     if TunedModel.stage in context.earlier:
@@ -241,9 +289,13 @@ def order(spec: Spec) -> tuple[str, ...]:
 
 
 def perform(
-    stage: str, run: Run, earlier: Mapping[str, JsonValue], workspace: Workspace
+    stage: str,
+    run: Run,
+    earlier: Mapping[str, JsonValue],
+    workspace: Workspace,
+    pool: Pool | None = None,
 ) -> dict[str, JsonValue]:
-    """Run one stage in this process and return its artifact as JSON.
+    """Run one stage in this process, its trials and folds in the pool; return its artifact as JSON.
 
     Raises:
         ModelyardError: the stage refused or could not be done.
@@ -254,7 +306,7 @@ def perform(
         log.info("%s: begun", stage)
         began = time.monotonic()
         try:
-            artifact = _FUNCTIONS[stage](Context(run, workspace, earlier))
+            artifact = _FUNCTIONS[stage](Context(run, workspace, earlier, pool))
         except ModelyardError as error:
             log.error("%s: %s", stage, error)  # noqa: TRY400 - a refusal needs no traceback
             raise

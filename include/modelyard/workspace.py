@@ -46,6 +46,10 @@ class Workspace:
         """The one log file of a run."""
         return self.run_folder(run) / "run.log"
 
+    def kept(self, key: str) -> Path:
+        """A folder for work in progress on this key: it outlives a crash, and goes when all is done."""
+        return self.home / "unfinished" / key[:16]
+
     def once[A: Artifact](
         self, kind: type[A], depends_on: JsonValue, make: Callable[[Path, str], A]
     ) -> A:
@@ -53,6 +57,7 @@ class Workspace:
 
         The folder is keyed by the hash of `depends_on` and marked complete last, by writing the
         artifact; a second caller waits for the first, and a folder left by a crash is begun anew.
+        What is to outlive a crash belongs into `kept(key)`.
         """
         salt = self._salt if kind.stage in SALTED else ""
         key = content_hash([kind.stage, depends_on, salt])
@@ -68,6 +73,7 @@ class Workspace:
                 folder.mkdir()
                 done = make(folder, key)
                 write_atomically(folder / ARTIFACT, done.model_dump_json(indent=2))
+                shutil.rmtree(self.kept(key), ignore_errors=True)
         return done
 
     @staticmethod

@@ -8,17 +8,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
+from pydantic import JsonValue
 
 from modelyard import compute
+from modelyard.artifacts import TunedModel
 from modelyard.compute import run_stage
-from modelyard.errors import ChecksFailed, ComputeError
+from modelyard.errors import ChecksFailed, ComputeError, TrainingError
 from modelyard.runs import begin
 from modelyard.settings import Settings
 from modelyard.spec.models import ResourceSpec, Spec
+from modelyard.training.pool import side_by_side
+from modelyard.workers import ClusterPool, coordinator
 from modelyard.workspace import Workspace
+from tests.training.calls import Count, Die, Meet, refuse
 
 pytestmark = [
     pytest.mark.heavy,
@@ -48,6 +55,8 @@ def cluster() -> Iterator[str]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # Unsaid, Ray asks for a token as soon as any other program has left one in ~/.ray.
+            env={**os.environ, "RAY_AUTH_MODE": "disabled"},
         )
         try:
             _wait_for(port, head)
@@ -151,6 +160,100 @@ def test_a_worker_of_another_size_makes_room(spec: Spec, on_ray: Workspace) -> N
     run_stage("pull", begin(spec, "toy.1", on_ray), {}, on_ray)
     wide = spec.model_copy(update={"resources": ResourceSpec(cpus=2)})
     assert run_stage("pull", begin(wide, "toy.2", on_ray), {}, on_ray)["files"] == 1
+
+
+def test_calls_of_a_search_run_in_the_workers_and_are_heard(
+    spec: Spec, on_ray: Workspace, cluster: str
+) -> None:
+    heard: list[dict[str, JsonValue]] = []
+    with compute._cluster(cluster):
+        pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
+        assert pool.size == 2
+        done = pool.run(Count(3), heard.append)
+        with pytest.raises(TrainingError, match="learning rate is too high"):
+            pool.run(refuse, heard.append)
+    assert isinstance(done, dict)
+    assert done["sum"] == 6
+    assert done["pid"] == _worker_pid(cluster)
+    assert heard == [{"number": 1}, {"number": 2}, {"number": 3}]
+    assert not list(on_ray.run_folder("toy.1").glob("said-*"))
+
+
+def test_calls_of_a_search_run_at_the_same_time(
+    spec: Spec, on_ray: Workspace, cluster: str, tmp_path: Path
+) -> None:
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    with compute._cluster(cluster):
+        pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
+        works = [
+            lambda name=name: pool.run(Meet(meeting, name, 2), lambda _: None) for name in "ab"
+        ]
+        assert len(set(side_by_side(pool, works, None))) == 2
+
+
+def test_a_call_whose_worker_is_killed_is_run_again(
+    spec: Spec, on_ray: Workspace, cluster: str, tmp_path: Path
+) -> None:
+    deaths = tmp_path / "deaths"
+    deaths.mkdir()
+    with compute._cluster(cluster):
+        pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
+        assert pool.run(Die(deaths, times=1), lambda _: None) == 1
+
+
+def test_a_busy_worker_is_not_stopped_by_one_of_another_size(
+    spec: Spec, on_ray: Workspace, cluster: str, tmp_path: Path
+) -> None:
+    """The wide call waits until the narrow one has met its guest, and then gets its place."""
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    wide = spec.model_copy(update={"resources": ResourceSpec(cpus=2)})
+    with compute._cluster(cluster), ThreadPoolExecutor(2) as threads:
+        narrow_pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
+        wide_pool = ClusterPool(begin(wide, "toy.2", on_ray), on_ray)
+        narrow = threads.submit(narrow_pool.run, Meet(meeting, "a", 2), lambda _: None)
+        while not (meeting / "a").exists():
+            Event().wait(0.05)
+        waiting = threads.submit(wide_pool.run, Count(2), lambda _: None)
+        while not (on_ray.home / "locks" / "worker-2cpu-0gpu-0.lock").exists():
+            Event().wait(0.05)
+        assert not waiting.done()
+        (meeting / "guest").touch()
+        assert isinstance(narrow.result(60), int)
+        done = waiting.result(60)
+    assert isinstance(done, dict)
+    assert done["sum"] == 3
+
+
+@pytest.mark.nightly
+def test_a_search_whose_coordinator_is_killed_goes_on_where_it_was(
+    spec: Spec, on_ray: Workspace, cluster: str
+) -> None:
+    rates = {"space": "loguniform", "lower": 1e-3, "upper": 1e-1}
+    parameters = {"trainer.learning_rate": rates}
+    section = {"search": "random", "trials": 6, "parameters": parameters}
+    searching = Spec.model_validate(spec.model_dump(mode="json") | {"tune": section})
+    run = begin(searching, "toy.1", on_ray)
+    earlier: dict[str, JsonValue] = {}
+    for stage in ("pull", "validate", "transform", "split", "build"):
+        earlier[stage] = run_stage(stage, run, earlier, on_ray)
+    with compute._cluster(cluster):
+        import ray
+
+        pid = ray.get(coordinator("coordinator-0").pid.remote())
+    with ThreadPoolExecutor(1) as threads:
+        tuning = threads.submit(run_stage, "tune", run, earlier, on_ray)
+        while "trial 2/6" not in on_ray.log_file("toy.1").read_text():
+            assert not tuning.done()
+            Event().wait(0.02)
+        os.kill(pid, signal.SIGKILL)
+        tuned = TunedModel.model_validate(tuning.result(240))
+    assert [trial.state for trial in tuned.trials] == ["finished"] * 6
+    log = on_ray.log_file("toy.1").read_text()
+    assert log.count("tune: begun") == 2
+    assert "the search goes on" in log
+    assert len({trial.mlflow_run for trial in tuned.trials}) == 6
 
 
 def test_a_cluster_that_does_not_answer_is_a_clear_refusal(spec: Spec, project: Path) -> None:

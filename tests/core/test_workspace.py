@@ -118,3 +118,27 @@ def test_paths_of_artifacts_are_relative_to_home(workspace: Workspace) -> None:
     inside = workspace.home / "stages" / "pull" / "ab" / "data"
     assert workspace.relative(inside) == "stages/pull/ab/data"
     assert workspace.path("stages/pull/ab/data") == inside
+
+
+def test_work_in_progress_outlives_a_failure_and_goes_when_all_is_done(
+    workspace: Workspace,
+) -> None:
+    attempts: list[bool] = []
+
+    def make(folder: Path, key: str) -> Note:
+        note = workspace.kept(key) / "note"
+        attempts.append(note.exists())
+        assert not list(folder.iterdir())
+        if not attempts[-1]:
+            note.parent.mkdir(parents=True)
+            note.touch()
+            (folder / "half a model").touch()
+            message = "killed"
+            raise RuntimeError(message)
+        return Note(key=key, text="done")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        workspace.once(Note, "same", make)
+    done = workspace.once(Note, "same", make)
+    assert attempts == [False, True]
+    assert not workspace.kept(done.key).exists()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modelyard.errors import TrainingError
 from modelyard.spec.models import Spec
-from modelyard.training.folds import divide, part_numbers, summary
+from modelyard.training.divide import divide, part_numbers
+from modelyard.training.folds import summary
 
 SHARE = 0.2
 

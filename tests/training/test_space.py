@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelyard.errors import TrainingError
 from modelyard.spec.models import TuneSpec
-from modelyard.training.space import place, sample
+from modelyard.training.space import count, grid, place, sample
 
 SEARCH = TuneSpec.model_validate(
     {
@@ -93,3 +93,41 @@ def test_the_spec_is_not_changed() -> None:
 def test_a_key_that_leads_nowhere_is_refused(key: str) -> None:
     with pytest.raises(TrainingError, match=key):
         place(model(), {key: 1})
+
+
+def stepping(**changes: Any) -> TuneSpec:
+    parameters = {
+        "combiner.output_size": {"space": "int", "lower": 4, "upper": 15, "step": 4},
+        "trainer.optimizer.type": {"space": "choice", "categories": ["adam", "sgd"]},
+    }
+    return TuneSpec.model_validate({"search": "grid", "parameters": parameters} | changes)
+
+
+@given(trial=st.integers(0, 10_000))
+def test_whole_numbers_keep_their_step(trial: int) -> None:
+    assert sample(stepping(), 0, trial)["combiner.output_size"] in {4, 8, 12}
+
+
+def test_a_grid_is_every_combination_in_a_fixed_order() -> None:
+    combinations = [tuple(values.values()) for values in grid(stepping())]
+    assert combinations == [
+        (4, "adam"),
+        (4, "sgd"),
+        (8, "adam"),
+        (8, "sgd"),
+        (12, "adam"),
+        (12, "sgd"),
+    ]
+
+
+@given(trials=st.integers(1, 12))
+def test_a_grid_has_as_many_trials_as_asked_for_or_as_there_are(trials: int) -> None:
+    assert count(stepping(trials=trials)) == min(trials, 6)
+    assert len(grid(stepping(trials=trials))) == min(trials, 6)
+
+
+def test_a_changed_choice_does_not_change_the_space() -> None:
+    augmentation: Any = [{"type": "random_rotate"}]
+    changed: Any = place(model(), {"input_features.image.augmentation": augmentation})
+    changed["input_features"][0]["augmentation"].append("more")
+    assert augmentation == [{"type": "random_rotate"}]

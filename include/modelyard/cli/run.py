@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -179,7 +179,24 @@ def _summary(run: Run, artifacts: dict[str, JsonValue], workspace: Workspace) ->
 
     evaluation = Evaluation.model_validate(artifacts["evaluate"])
     version = RegisteredVersion.model_validate(artifacts["register"])
+    _told_before(artifacts, evaluation.metrics)
     print_table(["metric on the test split", "value"], sorted(evaluation.metrics.items()))
     out.print(f"{version.model} version {version.version} ({version.alias or 'no alias'})")
     out.print(f"run  {run.id}")
     out.print(f"log  {workspace.log_file(run.id)}")
+
+
+def _told_before(artifacts: dict[str, JsonValue], metrics: Mapping[str, float]) -> None:
+    """Say what the search and the folds found, where there were any."""
+    from modelyard.artifacts import CrossValidation, TunedModel
+
+    if "tune" in artifacts:
+        tuned = TunedModel.model_validate(artifacts["tune"])
+        values = sorted(tuned.best.parameters.items())
+        title = f"best of {len(tuned.trials)} trials: {tuned.metric} {tuned.best.score:.4g}"
+        print_table([title, "value"], [(key, str(value)) for key, value in values])
+    if "cross_validate" in artifacts:
+        folds = CrossValidation.model_validate(artifacts["cross_validate"])
+        shown = [name for name in sorted(metrics) if name in folds.mean]
+        rows = [(name, folds.mean[name], folds.std[name]) for name in shown]
+        print_table([f"metric on {len(folds.folds)} folds", "mean", "deviation"], rows)

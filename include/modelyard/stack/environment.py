@@ -73,6 +73,8 @@ def _ray() -> dict[str, str]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_COLOR_PREFIX": "0",
+        # Unsaid, it depends on whether any program of this user ever left a token in ~/.ray.
+        "RAY_AUTH_MODE": "disabled",
     }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -25,11 +26,38 @@ def _draw(space: UniformSpace | IntegerSpace | ChoiceSpace, source: random.Rando
     if isinstance(space, ChoiceSpace):
         return source.choice(space.categories)
     if isinstance(space, IntegerSpace):
-        return source.randint(space.lower, space.upper)
+        return source.choice(_whole_numbers(space))
     if space.space == "loguniform":
         drawn = math.exp(source.uniform(math.log(space.lower), math.log(space.upper)))
         return min(max(drawn, space.lower), space.upper)
     return source.uniform(space.lower, space.upper)
+
+
+def grid(tune: TuneSpec) -> tuple[dict[str, JsonValue], ...]:
+    """All combinations, the last key changing fastest, as far as `trials` reaches.
+
+    Raises:
+        TrainingError: a space has no end of values.
+    """
+    axes: list[Sequence[JsonValue]] = []
+    for key, space in tune.parameters.items():
+        if isinstance(space, UniformSpace):
+            message = (
+                f"tune.parameters.{key}: a grid cannot go through all of a {space.space} space"
+            )
+            raise TrainingError(message, hint="give choice or int, or search: tpe")
+        axes.append(space.categories if isinstance(space, ChoiceSpace) else _whole_numbers(space))
+    combinations = itertools.islice(itertools.product(*axes), tune.trials)
+    return tuple(dict(zip(tune.parameters, values, strict=True)) for values in combinations)
+
+
+def count(tune: TuneSpec) -> int:
+    """How many trials the search has: those asked for, or all combinations of a smaller grid."""
+    return len(grid(tune)) if tune.search == "grid" else tune.trials
+
+
+def _whole_numbers(space: IntegerSpace) -> range:
+    return range(space.lower, space.upper + 1, space.step)
 
 
 def place(model: Mapping[str, JsonValue], values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -49,6 +77,7 @@ def place(model: Mapping[str, JsonValue], values: Mapping[str, JsonValue]) -> di
 
 def _set(model: dict[str, JsonValue], key: str, value: JsonValue) -> None:
     steps = key.removeprefix("model.").split(".")
+    value = copy.deepcopy(value)
     if steps[0] not in model and _feature_list(model, steps[0]) is not None:
         steps.insert(0, str(_feature_list(model, steps[0])))
     here: JsonValue = model

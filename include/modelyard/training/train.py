@@ -44,7 +44,14 @@ def train(
         tracked.params(_asked(spec, json.loads(config.read_bytes())))
         tracked.artifact(config, "model_config")
         rows = read_rows(spec, split, workspace)
-        fitted = fit(spec, json.loads(config.read_bytes()), rows, folder, _Reporter(tracked))
+        fitted = fit(
+            spec,
+            json.loads(config.read_bytes()),
+            rows,
+            folder,
+            _Reporter(tracked),
+            checkpoints=workspace.kept(key),
+        )
         write_columns(spec, rows[rows[SPLIT] == TRAIN], fitted.model)
         signature = describe(fitted.model).model_dump_json(indent=2)
         write_atomically(folder / SIGNATURE, signature + "\n")
@@ -63,6 +70,8 @@ def depends_on(spec: Spec, split: SplitData, built: BuiltModel | TunedModel) -> 
         "seed": spec.seed,
         "cpus": max(1, int(spec.resources.cpus)),
         "gpu": spec.resources.gpus > 0,
+        "min_delta": spec.training.min_delta,
+        "statistics_of": "training rows",
         "torch": version("torch"),
         "name": spec.name,
     }

@@ -1,42 +1,53 @@
-"""The stage `tune`: a seeded random search; every trial is a real training."""
+"""The stage `tune`: a search for better hyperparameters; every trial is a real training."""
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from modelyard.artifacts import BuiltModel, SplitData, Trial, TunedModel
 from modelyard.errors import TrainingError
-from modelyard.spec.models import Spec, TuneSpec, content_hash
+from modelyard.spec.models import Spec, TuneSpec
 from modelyard.training.build import CONFIG
-from modelyard.training.config import resolve
-from modelyard.training.engine import engine
-from modelyard.training.fit import fit
+from modelyard.training.log import TrainingLog
 from modelyard.training.metrics import COMBINED_LOSS, lower_is_better
-from modelyard.training.rows import read_rows
-from modelyard.training.space import place, sample
+from modelyard.training.pool import Pool, side_by_side
+from modelyard.training.pretrained import config_hash
+from modelyard.training.search import Memory, Search
+from modelyard.training.search_plots import draw_importance, draw_search
+from modelyard.training.space import place
 from modelyard.training.train import depends_on
+from modelyard.training.trial import ResolveJob
+from modelyard.training.trials import Trials
 from modelyard.workspace import Workspace, write_atomically
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-TRIALS = "trials.json"
+TRIALS, TABLE, BEST, PLOTS = "trials.json", "trials.csv", "best.json", "plots"
+LUDWIGS_EPOCHS = 100
+CONFIGURATION: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 log = logging.getLogger(__name__)
 
 
-def tune(spec: Spec, split: SplitData, built: BuiltModel, workspace: Workspace) -> TunedModel:
+def tune(  # noqa: PLR0913, PLR0917 - what is searched, what with, and who hears of it
+    spec: Spec,
+    split: SplitData,
+    built: BuiltModel,
+    workspace: Workspace,
+    tracked: TrainingLog,
+    pool: Pool,
+) -> TunedModel:
     """Try configurations and keep the one that does best on the validation split.
 
-    A trial that fails is recorded with its reason; the search goes on.
+    A trial that fails is recorded with its reason; the search goes on. A search that was killed
+    keeps the trials that had ended.
 
     Raises:
         TrainingError: there is nothing to tune, or no trial succeeded.
+        TrackingError: MLflow cannot be reached for a minute.
     """
     if spec.tune is None:
         message = f"{spec.name} has no section tune"
@@ -44,79 +55,114 @@ def tune(spec: Spec, split: SplitData, built: BuiltModel, workspace: Workspace) 
     search = spec.tune
 
     def make(folder: Path, key: str) -> TunedModel:
-        rows = read_rows(spec, split, workspace)
-        trials = tuple(_try(spec, search, number, rows, folder) for number in range(search.trials))
-        write_atomically(folder / TRIALS, json.dumps([t.model_dump() for t in trials], indent=2))
-        best = _best(trials, search)
-        with engine(spec.resources, f"build the best model of {spec.name}"):
-            config = resolve(spec, place(spec.model, best.parameters))
+        tracked.begin(key, {"data_hash": split.content_hash, "config_hash": built.config_hash})
+        tracked.params({"tune": search.model_dump(mode="json"), "seed": spec.seed})
+        asked = Search(_memory(spec, search, workspace.kept(key) / "search"))
+        runs = Trials(spec, split, workspace, asked, tracked, key)
+        side_by_side(pool, [lambda: runs.next(pool)] * asked.left(), search.parallel)
+        trials = runs.all()
+        try:
+            best = best_of(trials, search)
+        except TrainingError:
+            shutil.rmtree(workspace.kept(key), ignore_errors=True)  # the next call may do better
+            raise
+        resolved = pool.run(ResolveJob(spec, best.parameters, workspace), lambda _: None)
+        config = CONFIGURATION.validate_python(resolved)
         file = folder / CONFIG
         write_atomically(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
+        _write(trials, best, search, folder)
+        draw_search(trials, best, search, metric_of(search), folder / PLOTS)
+        draw_importance(asked.study, folder / PLOTS)
+        _note(tracked, trials, best, folder)
         return TunedModel(
             key=key,
             config=workspace.relative(file),
-            config_hash=content_hash(config),
-            metric=_metric(search),
+            config_hash=config_hash(config),
+            metric=metric_of(search),
             best=best,
             trials=trials,
+            mlflow_run=tracked.run_id,
         )
 
-    asked: JsonValue = [depends_on(spec, split, built), search.model_dump(mode="json"), spec.model]
+    asked: JsonValue = [
+        depends_on(spec, split, built),
+        search.model_dump(mode="json", exclude={"parallel"}),
+        place(spec.model, {}),
+    ]
     return workspace.once(TunedModel, asked, make)
 
 
-def _metric(search: TuneSpec) -> str:
+def _memory(spec: Spec, search: TuneSpec, folder: Path) -> Memory:
+    trainer = spec.model.get("trainer")
+    epochs = trainer.get("epochs", LUDWIGS_EPOCHS) if isinstance(trainer, dict) else LUDWIGS_EPOCHS
+    return Memory(
+        folder=folder,
+        tune=search,
+        lower_is_better=is_lower_better(search),
+        epochs=epochs if isinstance(epochs, int) else LUDWIGS_EPOCHS,
+        seed=spec.seed,
+    )
+
+
+def metric_of(search: TuneSpec) -> str:
+    """What is compared."""
     return search.metric or COMBINED_LOSS
 
 
-def _try(spec: Spec, search: TuneSpec, number: int, rows: DataFrame, folder: Path) -> Trial:
-    parameters = sample(search, spec.seed, number)
-    scratch = folder / f"trial-{number}"
-    try:
-        score = _score(spec, search, parameters, rows, scratch)
-    except TrainingError as error:
-        log.warning("trial %d/%d failed: %s", number + 1, search.trials, error)
-        return Trial(number=number, parameters=parameters, score=None, error=str(error))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    shown = "  ".join(f"{key} {value}" for key, value in parameters.items())
-    metric = _metric(search)
-    log.info("trial %d/%d  %s %.4g  with %s", number + 1, search.trials, metric, score, shown)
-    return Trial(number=number, parameters=parameters, score=score)
+def is_lower_better(search: TuneSpec) -> bool:
+    """Which direction is better, by the spec or by the metric's name."""
+    if search.goal is not None:
+        return search.goal == "minimize"
+    return lower_is_better(metric_of(search))
 
 
-def _score(
-    spec: Spec,
-    search: TuneSpec,
-    parameters: dict[str, JsonValue],
-    rows: DataFrame,
-    scratch: Path,
-) -> float:
-    with engine(spec.resources, "build the trial's model"):
-        config = resolve(spec, place(spec.model, parameters))
-    fitted = fit(spec, config, rows, scratch, _nobody)
-    metric = _metric(search)
-    score = fitted.best.get(f"validation/{metric}")
-    if score is None:
-        known = sorted(
-            name.removeprefix("validation/")
-            for name in fitted.best
-            if name.startswith("validation/")
-        )
-        message = f"there is no {metric} on the validation split"
-        raise TrainingError(message, hint=f"there are {', '.join(known) or 'no validation rows'}")
-    return score
+def best_of(trials: tuple[Trial, ...], search: TuneSpec) -> Trial:
+    """The best of the trials that went to their end; one that was stopped only if there is no other.
 
-
-def _nobody(number: int, total: int, figures: dict[str, float]) -> None:
-    """Follow no epoch: the trial's end is reported."""
-
-
-def _best(trials: tuple[Trial, ...], search: TuneSpec) -> Trial:
-    done = [(trial.score, trial) for trial in trials if trial.score is not None]
+    Raises:
+        TrainingError: all failed.
+    """
+    done = [trial for trial in trials if trial.score is not None]
     if not done:
         message = f"none of {len(trials)} trials succeeded; the first: {trials[0].error}"
         raise TrainingError(message)
-    metric = _metric(search)
-    lower = lower_is_better(metric) if search.goal is None else search.goal == "minimize"
-    return min(done, key=lambda pair: pair[0] if lower else -pair[0])[1]
+    finished = [trial for trial in done if trial.state == "finished"] or done
+    sign = 1 if is_lower_better(search) else -1
+    return min(finished, key=lambda trial: sign * (trial.score or 0.0))
+
+
+def _write(trials: tuple[Trial, ...], best: Trial, search: TuneSpec, folder: Path) -> None:
+    listed = [trial.model_dump(mode="json") for trial in trials]
+    write_atomically(folder / TRIALS, json.dumps(listed, indent=2) + "\n")
+    chosen = {"metric": metric_of(search), **best.model_dump(mode="json")}
+    write_atomically(folder / BEST, json.dumps(chosen, indent=2) + "\n")
+    keys = sorted(search.parameters)
+    with (folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream)
+        table.writerow(["number", "state", metric_of(search), "epochs", *keys, "error"])
+        for trial in trials:
+            values = [trial.parameters.get(key) for key in keys]
+            head = [trial.number, trial.state, trial.score, trial.epochs]
+            table.writerow([*head, *(_cell(value) for value in values), trial.error])
+
+
+def _cell(value: JsonValue) -> JsonValue:
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _note(tracked: TrainingLog, trials: tuple[Trial, ...], best: Trial, folder: Path) -> None:
+    for name in (CONFIG, TRIALS, TABLE, BEST):
+        tracked.artifact(folder / name)
+    for plot in sorted((folder / PLOTS).glob("*.png")):
+        tracked.artifact(plot, PLOTS)
+    states = [trial.state for trial in trials]
+    tracked.metrics(
+        {
+            "best_score": best.score or 0.0,
+            "best_trial": float(best.number),
+            "trials": float(len(trials)),
+            "trials_stopped_early": float(states.count("stopped early")),
+            "trials_failed": float(states.count("failed")),
+        }
+    )
+    tracked.tags({"modelyard.best_trial_run": best.mlflow_run})

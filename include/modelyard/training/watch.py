@@ -17,6 +17,7 @@ from ludwig.callbacks import Callback
 from modelyard.training.metrics import flatten
 
 Report = Callable[[int, int, dict[str, float]], None]
+"""Takes an epoch's number, how many there are at most, and its figures; what it raises ends the training."""
 
 
 class Watch(Callback):  # type: ignore[misc]  # Ludwig has no types
@@ -34,6 +35,13 @@ class Watch(Callback):  # type: ignore[misc]  # Ludwig has no types
         """Take Ctrl-C back from Ludwig, which would end early and call the model trained."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, trainer.original_sigint_handler)
+
+    def restore(self, history: list[dict[str, float]], progress: Any, trainer: Any) -> None:
+        """Report the epochs of an interrupted training again; the last may not have been heard."""
+        self.best_epoch = int(progress.best_eval_metric_epoch) or len(history)
+        for figures in history:
+            self.history.append(figures)
+            self._report(int(figures["epoch"]), math.ceil(trainer.epochs), figures)
 
     def on_epoch_start(self, *_args: Any, **_kwargs: Any) -> None:
         """Start the clock."""
