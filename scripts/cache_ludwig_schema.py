@@ -235,6 +235,9 @@ def export() -> Node:
     from ludwig.modules.fully_connected_modules import FCStack
     from ludwig.schema.export_schema import export_schema
 
+    from modelyard.training.extensions import register
+
+    register()
     # Ludwig leaves out the type of unions, of lists, and of fields whose default is of another
     # type; its own pydantic fields do check them.
     with (

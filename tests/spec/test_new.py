@@ -227,3 +227,41 @@ def test_what_is_no_table_is_refused(project: Path) -> None:
     (project / "empty.csv").write_text("")
     with pytest.raises(DataError, match="not a CSV or Parquet table"):
         infer_spec("flowers", project / "empty.csv", "species")
+
+
+def test_text_and_series_get_an_lstm_that_needs_no_internet(project: Path) -> None:
+    spec = inferred(project, frame(), "species")
+    features = {feature["name"]: feature for feature in spec["model"]["input_features"]}
+    for name in ("note", "curve"):
+        assert features[name]["encoder"]["type"] == "packed_rnn"
+        assert features[name]["encoder"]["cell_type"] == "lstm"
+    assert features["note"]["preprocessing"]["tokenizer"] == "space_punct"
+
+
+def test_images_packed_into_a_table_are_images(project: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    def packed(number: int) -> bytes:
+        stream = io.BytesIO()
+        Image.new("RGB", (24, 16), (number, 0, 0)).save(stream, format="PNG")
+        return stream.getvalue()
+
+    table = project / "data" / "packed.parquet"
+    rows = pd.DataFrame(
+        {
+            "picture": [packed(number) for number in range(60)],
+            "noise": [b"no picture"] * 30 + [b"nor here"] * 30,
+            "label": ["one", "two"] * 30,
+        }
+    )
+    rows.to_parquet(table)
+    text = infer_spec("packed", table, "label", project)
+    spec: Any = yaml_text.read(text)[0]
+    [picture] = spec["model"]["input_features"]
+    assert picture["type"] == "image"
+    assert picture["preprocessing"] == {"num_channels": 3, "height": 16, "width": 24}
+    assert "'noise' is left out: its bytes are no image" in text
+    assert spec["data"]["path"] == "data/packed.parquet"
+    assert "table" not in spec["data"]

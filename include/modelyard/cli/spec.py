@@ -99,6 +99,55 @@ def schema() -> None:
 
 
 @app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A spec's name, or its file.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Where to write; standard output unless given."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="yaml or json; by the file's ending unless given."),
+    ] = None,
+    spec_too: Annotated[
+        bool, typer.Option("--whole", help="The whole spec, not only its model resolved.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")] = False,
+) -> None:
+    """Write the model that a spec means, every default of Ludwig's written out, for use elsewhere.
+
+    Another spec takes it with `model: {from: FILE}`. It is what `build` made, if it has run for
+    this model; else Ludwig is asked, which takes some seconds. With --whole, the spec itself is
+    written, as YAML or JSON.
+
+    Example: modelyard spec export digits-cnn -o ../other/model_specs/shared/digits.json
+    """
+    from modelyard.spec import export as exporting
+    from modelyard.spec.load import load_spec, resolve
+    from modelyard.workspace import Workspace
+
+    chosen = exporting.format_of(output, form, "yaml" if spec_too else "json")
+    settings = get_settings()
+    spec = load_spec(resolve(name, settings.specs))
+    if output is not None and output.exists() and not force:
+        message = f"{output} exists"
+        raise UsageError(message, hint="give --force to overwrite it")
+    if spec_too:
+        value = exporting.whole(spec)
+    else:
+        from modelyard.training.build import architecture
+
+        value = architecture(spec, Workspace(settings))
+    text = exporting.text(value, chosen)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text, encoding="utf-8")
+    out.print(f"wrote {escape(str(_short(output)))}")
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The model's name, such as digits-cnn.")],
     table: Annotated[

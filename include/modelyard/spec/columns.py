@@ -37,6 +37,7 @@ class Column:
     rarest: float = 0.0
     commonest: float = 0.0
     reason: str = ""
+    packed: bool = False
 
 
 def read_table(table: Path, folder: Path | None = None) -> pd.DataFrame:
@@ -77,9 +78,11 @@ def _input(values: pd.Series, folder: Path) -> Column:
     if distinct <= 1:
         return Column(name, "skip", missing, reason="it has one value only")
     kind = _kind(known, folder, distinct)
+    packed = isinstance(known.iloc[0], bytes)
     if kind == "skip":
-        return Column(name, kind, missing, reason="it looks like an identifier")
-    return Column(name, kind, missing)
+        reason = "its bytes are no image" if packed else "it looks like an identifier"
+        return Column(name, kind, missing, reason=reason)
+    return Column(name, kind, missing, packed=packed)
 
 
 def _kind(known: pd.Series, folder: Path, distinct: int) -> Kind:
@@ -95,7 +98,22 @@ def _kind(known: pd.Series, folder: Path, distinct: int) -> Kind:
         return "binary" if set(known.unique()) <= {0, 1} else "number"
     if types.is_datetime64_any_dtype(known):
         return "date"
+    if isinstance(known.iloc[0], bytes):
+        return "image" if _is_image(known.iloc[0]) else "skip"
     return _kind_of_text(known.astype(str), folder, distinct)
+
+
+def _is_image(content: bytes) -> bool:
+    """Tell whether bytes are an encoded image, as tables with packed images hold them."""
+    import io
+
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        Image.open(io.BytesIO(content)).close()
+    except (OSError, UnidentifiedImageError):
+        return False
+    return True
 
 
 def _kind_of_text(known: pd.Series, folder: Path, distinct: int) -> Kind:

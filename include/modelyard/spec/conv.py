@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from modelyard.spec.lines import FieldPath, Finding
 
+_LARGEST = 513
 _DEFAULTS: Mapping[str, JsonValue] = {
     "kernel_size": 3,
     "stride": 1,
@@ -69,9 +70,38 @@ def _follow(
                 f"a {side} of {size} pixels is down to {now} before convolution {number + 1}, "
                 "and nothing is left after it"
             )
-            return Finding(path, message, "fewer conv_layers, padding: same, or larger images")
+            return Finding(path, message, _what_works(size, side, layers, encoder))
         now = after
     return None
+
+
+def _what_works(
+    size: int, side: str, layers: list[Mapping[str, JsonValue]], encoder: Mapping[str, JsonValue]
+) -> str:
+    """Say which changes would leave something; each has been followed through all layers."""
+    same: list[Mapping[str, JsonValue]] = [{**layer, "padding": "same"} for layer in layers]
+    works = []
+    if _left(size, same, encoder):
+        works.append("padding: same in each layer")
+    fewer = next((n for n in range(len(layers) - 1, 0, -1) if _left(size, layers[:n], encoder)), 0)
+    if fewer:
+        works.append(f"{fewer} instead of {len(layers)} convolutions")
+    larger = next((n for n in range(size + 1, _LARGEST) if _left(n, layers, encoder)), 0)
+    if larger:
+        works.append(f"{side}: {larger} or more")
+    return f"would work: {', '.join(works)}" if works else "fewer or smaller convolutions"
+
+
+def _left(
+    size: int, layers: list[Mapping[str, JsonValue]], encoder: Mapping[str, JsonValue]
+) -> bool:
+    now = size
+    for layer in layers:
+        after = _convolved(now, {**_DEFAULTS, **encoder, **layer})
+        if after is None or after < 1:
+            return False
+        now = after
+    return True
 
 
 def _convolved(size: int, options: Mapping[str, JsonValue]) -> int | None:

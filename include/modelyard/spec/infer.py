@@ -16,6 +16,15 @@ from modelyard.spec.load import build
 
 type Mapping = dict[str, JsonValue]
 
+# Modelyard's own: it ends where the text or series does.
+_LSTM: Final[Mapping] = {"type": "packed_rnn", "cell_type": "lstm", "bidirectional": True}
+_WORDS: Final[Mapping] = {
+    "tokenizer": "space_punct",
+    "lowercase": True,
+    "max_sequence_length": 128,
+    "most_common": 10_000,
+}
+
 _HEADER: Final = "# yaml-language-server: $schema=schema.json\n"
 _SPLIT: Final = "split"
 _LARGEST_SIDE: Final = 128
@@ -43,7 +52,7 @@ def infer_spec(name: str, table: Path, target: str, project: Path | None = None)
         "name": name,
         "description": f"Predicts {target} from {_said(inputs)}.",
         "data": {
-            **_place(table, project or Path.cwd(), any(c.kind == "image" for c in inputs)),
+            **_place(table, project or Path.cwd(), any(_is_a_file(c) for c in inputs)),
             "checks": _checks(inputs, wanted, rows),
             **_changes(inputs, wanted),
             "split": _split(wanted, rows, any(column.name == _SPLIT for column in columns)),
@@ -55,6 +64,10 @@ def infer_spec(name: str, table: Path, target: str, project: Path | None = None)
     if build(spec, findings) is None:
         raise SpecError(name, problems(findings, {}, name))
     return _HEADER + _left_out(columns) + yaml_text.write(spec)
+
+
+def _is_a_file(column: Column) -> bool:
+    return column.kind == "image" and not column.packed
 
 
 def _said(inputs: list[Column]) -> str:
@@ -151,24 +164,16 @@ def _feature(column: Column, table: Path) -> Mapping:
     if column.kind == "image":
         feature |= _image(column, table)
     elif column.kind == "timeseries":
-        feature["encoder"] = {"type": "rnn", "cell_type": "lstm"}
+        feature["encoder"] = {**_LSTM, "state_size": 64}
+    elif column.kind == "text":
+        feature["preprocessing"] = dict(_WORDS)
+        feature["encoder"] = {**_LSTM, "embedding_size": 64, "state_size": 64, "dropout": 0.3}
     return feature
 
 
 def _image(column: Column, table: Path) -> Mapping:
     """Build convolutions that fit the images' size; Ludwig's defaults fail on small ones."""
-    from PIL import Image, UnidentifiedImageError
-
-    from modelyard.spec.columns import read_table
-
-    file = table.parent / str(read_table(table)[column.name].dropna().iloc[0])
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            channels = 1 if image.mode in ("1", "L", "I", "I;16", "F") else 3
-    except (OSError, UnidentifiedImageError) as error:
-        message = f"{file} is not an image that can be read"
-        raise UsageError(message) from error
+    width, height, channels = _looked_at(table, column.name)
     width, height = min(width, _LARGEST_SIDE), min(height, _LARGEST_SIDE)
     halvings = max(1, min(len(_CHANNELS), int(math.log2(min(width, height) / _SMALLEST_SIDE) + 1)))
     layers: list[JsonValue] = [
@@ -183,6 +188,26 @@ def _image(column: Column, table: Path) -> Mapping:
             "fc_layers": [{"output_size": 64, "dropout": 0.2}],
         },
     }
+
+
+def _looked_at(table: Path, column: str) -> tuple[int, int, int]:
+    """Width, height and channels of the first image, a file or packed in the table."""
+    import io
+
+    from PIL import Image, UnidentifiedImageError
+
+    from modelyard.spec.columns import read_table
+
+    first = read_table(table)[column].dropna().iloc[0]
+    packed = isinstance(first, bytes)
+    file = table.parent / ("" if packed else str(first))
+    try:
+        with Image.open(io.BytesIO(first) if packed else file) as image:
+            channels = 1 if image.mode in ("1", "L", "I", "I;16", "F") else 3
+            return (*image.size, channels)
+    except (OSError, UnidentifiedImageError) as error:
+        message = f"{file} is not an image that can be read"
+        raise UsageError(message) from error
 
 
 def _gate(target: Column) -> list[JsonValue]:

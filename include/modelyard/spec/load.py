@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from modelyard.errors import Problem, SpecError, UsageError
-from modelyard.spec import document, ludwig_schema, rules, translate
+from modelyard.spec import document, ludwig_schema, reference, rules, translate
 from modelyard.spec.hints import did_you_mean
 from modelyard.spec.lines import Finding, problems
 from modelyard.spec.models import Spec
@@ -27,7 +27,7 @@ class Loaded:
 
 
 def load_spec(path: Path) -> Spec:
-    """Load a YAML or JSON spec.
+    """Load a YAML or JSON spec, with what its `model.from` names merged into its model.
 
     Raises:
         SpecError: the file is wrong; carries all its problems.
@@ -38,12 +38,16 @@ def load_spec(path: Path) -> Spec:
     except Unreadable as error:
         raise SpecError(file, problems([error.finding], {}, file)) from error
     findings = list(read.findings)
-    spec = build(read.value, findings)
+    resolved = reference.resolve(read.value, read.places, path)
+    spec = build(resolved.value, findings)
+    if resolved.findings:  # the model is not known, so nothing more can be said of it
+        known = [finding for finding in findings if finding.path[:1] != ("model",)]
+        findings = [*resolved.findings, *known]
     if isinstance(read.value.get("name"), str) and read.value["name"] != path.stem:
         message = f"is `{read.value['name']}`, but the file is called {path.name}"
         findings.append(Finding(("name",), message, "name and file name must be equal"))
     if spec is None or findings:
-        raise SpecError(file, problems(findings, read.places, file))
+        raise SpecError(file, problems(findings, read.places, file, resolved.origins))
     return spec
 
 

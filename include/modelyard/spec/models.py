@@ -132,6 +132,20 @@ class TrainingSpec(Section):
     )
 
 
+class WeightsSpec(Section):
+    """The weights that an image encoder starts from."""
+
+    source: str = Field(
+        min_length=1,
+        description="A file, relative to the project (what torch or safetensors saved: named tensors), or an http(s) address.",
+    )
+    sha256: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="The file's SHA-256; another file is refused.",
+    )
+
+
 class GateRule(Section):
     """One condition that a model must meet before it may become challenger."""
 
@@ -227,10 +241,12 @@ class ResourceSpec(Section):
 
     backend: Literal["local", "ray"] = Field(
         default="local",
-        description="local trains in one process; ray spreads one training over workers of the cluster.",
+        description="local trains in one process, here or in a worker of the cluster; ray, which would spread one training over several, is refused with the packages of this version.",
     )
     workers: int = Field(
-        default=1, ge=1, description="With backend ray: processes that share one training."
+        default=1,
+        ge=1,
+        description="With backend ray: processes that share one training; 1 with local.",
     )
     cpus: float = Field(default=1, gt=0, description="CPU cores.")
     gpus: float = Field(default=0, ge=0, description="GPUs; fractions share one.")
@@ -250,6 +266,10 @@ class Spec(Section):
     )
     model: dict[str, JsonValue] = Field(
         description="Ludwig's own configuration, word for word; its documentation applies."
+    )
+    weights: dict[str, WeightsSpec] = Field(
+        default_factory=dict,
+        description="Image feature to the weights that its torchvision encoder starts from, instead of torchvision's own.",
     )
     seed: int = Field(default=42, ge=0, le=2**31 - 1, description="The seed of the training.")
     tune: TuneSpec | None = Field(

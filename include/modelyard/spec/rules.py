@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from modelyard.spec import ludwig_schema, paths
+from modelyard.spec import ludwig_limits, ludwig_schema, paths
 from modelyard.spec.conv import too_small
 from modelyard.spec.hints import did_you_mean, nearest
 from modelyard.spec.lines import FieldPath, Finding
@@ -24,6 +24,15 @@ _OURS: Final[tuple[tuple[FieldPath, str], ...]] = (
 # What each prediction of an answer holds beside the outputs.
 _ANSWER_FIELDS: Final = ("id", "version")
 _CLASSES: Final = ("binary", "category")
+# What evaluate measures on the test split beyond Ludwig's metrics, for the gate.
+_WEIGHTED: Final = ("precision_weighted", "recall_weighted", "f1_weighted")
+MEASURED: Final[Mapping[str, tuple[str, ...]]] = {
+    "category": _WEIGHTED,
+    "binary": _WEIGHTED,
+    "number": ("rmse", "mae"),
+    "image": ("dice", "iou", "dice_pooled", "pixel_accuracy"),
+}
+_GRACE: Final = 3
 
 
 def check(raw: Raw) -> list[Finding]:
@@ -38,6 +47,10 @@ def check(raw: Raw) -> list[Finding]:
         *_stratify(raw, model),
         *_metrics(raw, model),
         *_parameters(raw, model),
+        *ludwig_limits.check(model, on_gpu=_on_gpu(raw)),
+        *_weights(raw, model),
+        *_search(raw, model),
+        *_resources(raw),
     ]
 
 
@@ -153,7 +166,9 @@ def _metric_of(model: Raw, output: str, metric: str, path: FieldPath) -> Iterato
     kind = (_feature(model, "output_features", output) or {}).get("type")
     if kind not in ludwig_schema.output_types():
         return
-    known = ludwig_schema.metrics(str(kind))
+    known = [*ludwig_schema.metrics(str(kind))]
+    if path[0] == "gate":
+        known += MEASURED.get(str(kind), ())
     if metric not in known:
         message = f"`{metric}` is no metric of the {kind} output `{output}`"
         yield Finding(path, message, did_you_mean(metric, known, of="metrics"))
@@ -192,6 +207,80 @@ def _tried(model: Raw, place: FieldPath, space: JsonValue, path: FieldPath) -> I
             if finding.path not in before and place[: len(finding.path)] == finding.path:
                 yield Finding(path, finding.message, finding.hint)
                 return
+
+
+def _weights(raw: Raw, model: Raw) -> Iterator[Finding]:
+    """Weights belong to a torchvision encoder of this model that wants some."""
+    given = raw.get("weights")
+    takers = {
+        name: paths.get(dict(model), (section, index, "encoder"))
+        for section, index, name in paths.features(dict(model))
+        if section == "input_features"
+    }
+    for name in given if isinstance(given, dict) else ():
+        path: FieldPath = ("weights", name)
+        encoder = takers.get(name)
+        kind = encoder.get("type") if isinstance(encoder, dict) else None
+        if name not in takers:
+            hint = did_you_mean(name, takers, of="inputs")
+            yield Finding(path, f"`{name}` is no input feature", hint)
+        elif kind not in ludwig_limits.TORCHVISION:
+            message = f"the encoder of `{name}` is none of torchvision's"
+            yield Finding(path, message, "such as encoder: {type: resnet, model_variant: 18}")
+        elif isinstance(encoder, dict) and encoder.get("use_pretrained") is False:
+            message = f"`{name}` is to start from weights, and use_pretrained is false"
+            yield Finding(path, message, "take one of the two away")
+
+
+def _search(raw: Raw, model: Raw) -> Iterator[Finding]:
+    """What a search asks for must be possible together."""
+    tune = raw.get("tune")
+    if not isinstance(tune, dict):
+        return
+    parameters = tune.get("parameters")
+    for key, space in parameters.items() if isinstance(parameters, dict) else ():
+        kind = space.get("space") if isinstance(space, dict) else None
+        if tune.get("search") == "grid" and kind in ("uniform", "loguniform"):
+            message = f"grid search has no values to go through in a {kind} space"
+            hint = "list them: {space: choice, categories: [...]}; or search: tpe or random"
+            yield Finding(("tune", "parameters", key), message, hint)
+    yield from _early_stopping(tune, paths.get(dict(model), ("trainer", "epochs")))
+
+
+def _early_stopping(tune: Raw, epochs: JsonValue) -> Iterator[Finding]:
+    """A scheduler must be there to be asked, and able to stop something."""
+    grace = tune.get("grace_epochs", _GRACE)
+    if not isinstance(grace, int):
+        return
+    if tune.get("scheduler") is None:
+        if grace != _GRACE:
+            message = "grace_epochs has no meaning without a scheduler"
+            yield Finding(("tune", "grace_epochs"), message, "add scheduler: asha, or take it away")
+    elif isinstance(epochs, int) and epochs <= grace and tune.get("folds") is None:
+        message = f"no trial can be stopped early: it may train {grace} epochs and has {epochs}"
+        field = "grace_epochs" if "grace_epochs" in tune else "scheduler"
+        yield Finding(("tune", field), message, "fewer grace_epochs, or no scheduler")
+
+
+def _on_gpu(raw: Raw) -> bool:
+    gpus = paths.get(dict(raw), ("resources", "gpus"))
+    return isinstance(gpus, int | float) and gpus > 0
+
+
+def _resources(raw: Raw) -> Iterator[Finding]:
+    """One training runs in one process: Ludwig's Ray backend cannot be had with these packages."""
+    resources = raw.get("resources")
+    if not isinstance(resources, dict):
+        return
+    instead = "more cpus or gpus for one training; trials and folds do spread over the cluster"
+    if resources.get("backend") == "ray":
+        message = "`ray` needs dask, which Modelyard's pinned packages leave out (docs/models.md)"
+        yield Finding(("resources", "backend"), message, instead)
+        return
+    workers = resources.get("workers")
+    if isinstance(workers, int) and workers > 1:
+        message = f"{workers} workers cannot share one training with backend local"
+        yield Finding(("resources", "workers"), message, instead)
 
 
 def _samples(space: JsonValue) -> list[JsonValue]:

@@ -9,6 +9,11 @@ from modelyard.spec.models import Spec
 
 type Schema = dict[str, Any]
 
+_FROM: Final = (
+    "A file that says the model, relative to this one: a Ludwig configuration such as build's "
+    "model.json, or a spec. What stands beside it is laid over it: mappings key by key, features "
+    "by name; null takes away."
+)
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 _BY_TYPE: Final = "Ludwig's {name}; what else it takes depends on its type."
 
@@ -57,8 +62,9 @@ def _model(description: str) -> Schema:
     return {
         "type": "object",
         "description": description,
-        "required": ["input_features", "output_features"],
+        "anyOf": [{"required": ["input_features", "output_features"]}, {"required": ["from"]}],
         "properties": {
+            "from": {"type": "string", "description": _FROM},
             "input_features": _features("input", "encoder"),
             "output_features": _features("output", "decoder"),
             "combiner": _typed("combiner", ludwig_schema.types_of("combiner")),

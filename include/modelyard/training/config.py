@@ -13,23 +13,33 @@ from pydantic import JsonValue
 from modelyard.errors import TrainingError
 from modelyard.spec.models import Spec
 from modelyard.training.rows import SPLIT
+from modelyard.workspace import Workspace
 
 IGNORED = re.compile(r'"(?P<key>[^"]+)" is not a valid parameter for the "(?P<schema>[^"]+)"')
 RENAMED_BY_LUDWIG = re.compile(r"[(){}.:\"'\[\]]")
 BATCH = 128
+# Ludwig works these out anew each time.
+CHOSEN_BY_LUDWIG = ("proc_column", "ludwig_version", "computed_fill_value")
 ELSEWHERE = {
     "backend": "say what the training may use in resources:",
     "hyperopt": "say what to search in tune:",
 }
 
 
-def resolve(spec: Spec, model: dict[str, JsonValue] | None = None) -> dict[str, JsonValue]:
+def resolve(
+    spec: Spec,
+    model: dict[str, JsonValue] | None = None,
+    *,
+    workspace: Workspace | None = None,
+) -> dict[str, JsonValue]:
     """Write out every default of `model:` (the spec's, unless given), split by the fixed column.
 
+    With a workspace, the weights that image encoders start from are found, checked and kept too.
     Call this inside `engine(...)`.
 
     Raises:
-        TrainingError: Ludwig refuses the configuration, or would drop a part of it.
+        TrainingError: Ludwig refuses the configuration, or would drop a part of it; or weights
+            are not to be had, or do not fit.
     """
     wanted = copy.deepcopy(spec.model if model is None else model)
     _refuse_what_stands_elsewhere(wanted)
@@ -39,12 +49,55 @@ def resolve(spec: Spec, model: dict[str, JsonValue] | None = None) -> dict[str, 
     preprocessing["split"] = {"type": "fixed", "column": SPLIT}
     _fix_batch_sizes(wanted)
     _refuse_shared_caches(wanted)
-    resolved, dropped = _ask_ludwig(wanted)
+    resolved, warned_of = _ask_ludwig(wanted)
+    # Ludwig also warns of keys that it put there itself, such as class_weights in a focal loss.
+    dropped = [(key, schema) for key, schema in warned_of if any(_find(key, wanted))]
     if dropped:
         fields = ", ".join(_place(key, schema, wanted) for key, schema in dropped)
         message = f"Ludwig does not know {fields}"
         raise TrainingError(message, hint="modelyard spec check says what is near")
+    _refuse_what_ludwig_overrules(wanted, resolved)
+    _refuse_what_cannot_be_read_again(resolved)
+    if workspace is not None:
+        from modelyard.training.pretrained import provide
+
+        provide(spec, resolved, workspace)
     return resolved
+
+
+def _refuse_what_ludwig_overrules(
+    wanted: dict[str, JsonValue], resolved: dict[str, JsonValue]
+) -> None:
+    """Ludwig sets some options by the encoder, and says nothing when others were asked for."""
+    for path, asked, given in overruled(wanted, resolved):
+        message = f"{dotted(path, wanted)}: Ludwig makes {given!r} of {asked!r} here"
+        raise TrainingError(message, hint=f"take it away, or write {given!r}")
+
+
+def overruled(
+    wanted: JsonValue, resolved: JsonValue, path: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], JsonValue, JsonValue]]:
+    """List what was asked for and came back as another number, word or switch."""
+    if isinstance(wanted, dict) and isinstance(resolved, dict):
+        for key, value in wanted.items():
+            if key in resolved:
+                yield from overruled(value, resolved[key], (*path, key))
+    elif isinstance(wanted, list) and isinstance(resolved, list) and len(wanted) == len(resolved):
+        for number, pair in enumerate(zip(wanted, resolved, strict=True)):
+            yield from overruled(*pair, (*path, number))
+    elif isinstance(wanted, str | int | float) and not isinstance(resolved, dict | list):
+        same = str(wanted).lower() == str(resolved).lower() or wanted == resolved
+        if not same and path[-1] not in CHOSEN_BY_LUDWIG and wanted != "auto":
+            yield path, wanted, resolved
+
+
+def _refuse_what_cannot_be_read_again(resolved: dict[str, JsonValue]) -> None:
+    """Training reads the resolved configuration, and some of Ludwig's encoders refuse their own."""
+    try:
+        _ask_ludwig(resolved)
+    except TrainingError as error:
+        message = f"Ludwig cannot read its own defaults of this model again: {error.message}"
+        raise TrainingError(message, hint="take another encoder") from error
 
 
 def _refuse_shared_caches(model: dict[str, JsonValue]) -> None:
@@ -110,7 +163,7 @@ def dotted(path: Sequence[str | int], config: JsonValue) -> str:
 
 def _place(key: str, schema: str, config: dict[str, JsonValue]) -> str:
     places = [dotted(path, config) for path in _find(key, config)]
-    return " or ".join(places) if places else f"{key} (in {schema})"
+    return f"{' or '.join(places)} (in {schema})"
 
 
 def _find(

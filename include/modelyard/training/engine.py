@@ -1,8 +1,8 @@
 """The one door to Ludwig: quiet, on the spec's threads, and without its signal handlers.
 
 Ludwig prints to standard output as soon as it is imported (`logging.basicConfig`), draws progress
-bars, turns Ctrl-C into "finish early and go on as if trained", and sets `PYTHONHASHSEED`. Inside
-`engine(...)` all of that is caught, and what it logs goes to the run's log.
+bars, turns Ctrl-C into "finish early and go on as if trained", and sets `PYTHONHASHSEED` and
+`TORCH_HOME`. Inside `engine(...)` all of that is caught, and what it logs goes to the run's log.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from typing import Any
 
 from modelyard.errors import ModelyardError, TrainingError
 from modelyard.spec.models import ResourceSpec
+from modelyard.training.extensions import register
 
 log = logging.getLogger(__name__)
 FOREIGN = logging.getLogger("modelyard.ludwig")
 SIGNALS = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 UNREADABLE = r"(Unable to read image|Image with value .* cannot be read)"
 ONLY_CPU = "-1"
+CHANGED_BY_LUDWIG = ("PYTHONHASHSEED", "TORCH_HOME")
 SAYS_NOTHING = (
     "Using in_memory = False is not supported",
     "Specified split column",  # rows to predict have none
@@ -75,7 +77,24 @@ def engine(resources: ResourceSpec, doing: str) -> Iterator[Engine]:
             stack.callback(torch.set_num_threads, threads)
             torch.set_num_threads(max(1, int(resources.cpus)))
             stack.enter_context(_schema_trusted())
+            register()
+            _keep_image_sizes()
             yield Engine(resources.gpus)
+
+
+def _keep_image_sizes() -> None:
+    """Let preprocessing.height and width of input images stand; Ludwig 0.17.10 forgets them.
+
+    Its encoders reset both to null when a configuration is read, so that images are never resized
+    to what was asked for, only down to infer_image_max_height and -width.
+    """
+    from ludwig.schema.encoders.image.base import ImageEncoderConfig
+
+    ImageEncoderConfig.set_fixed_preprocessing_params = _only_unequal_sides
+
+
+def _only_unequal_sides(_encoder: Any, _model_type: str, preprocessing: Any) -> None:
+    preprocessing.requires_equal_dimensions = False
 
 
 @contextmanager
@@ -150,16 +169,17 @@ def _schema_trusted() -> Iterator[None]:
 
 @contextmanager
 def _process_unchanged() -> Iterator[None]:
-    """Put back the signal handlers and the hash seed that Ludwig changes."""
+    """Put back the signal handlers and the environment that Ludwig changes."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in SIGNALS} if in_main_thread else {}
-    seed = os.environ.get("PYTHONHASHSEED")
+    before = {name: os.environ.get(name) for name in CHANGED_BY_LUDWIG}
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if seed is None:
-            os.environ.pop("PYTHONHASHSEED", None)
-        else:
-            os.environ["PYTHONHASHSEED"] = seed
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
