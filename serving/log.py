@@ -51,8 +51,9 @@ class Entry:
     @property
     def size(self) -> int:
         """About how many bytes it holds."""
-        held = (len(value) for value in self.row.values() if isinstance(value, bytes | str))
-        return 500 + sum(held)
+        answers = (output.get("prediction") for output in self.output.values())
+        held = [value for value in (*self.row.values(), *answers) if isinstance(value, bytes | str)]
+        return 500 + sum(map(len, held))
 
 
 class Sink(Protocol):
@@ -215,15 +216,18 @@ def _record(entry: Entry, inputs: dict[str, JsonValue]) -> PredictionRecord:
         version=entry.version,
         request=entry.request,
         inputs=inputs,
-        outputs={name: _brief(output.get("prediction")) for name, output in entry.output.items()},
+        outputs={name: _brief(output) for name, output in entry.output.items()},
         probability=_probabilities(entry.output),
         latency_ms=entry.milliseconds,
         run=entry.run,
     )
 
 
-def _brief(value: JsonValue) -> JsonValue:
-    """A mask has a number for each pixel, which is for the caller and not for the database."""
+def _brief(output: Mapping[str, JsonValue]) -> JsonValue:
+    """A mask is for the caller and not for the database, which keeps the share of its foreground."""
+    if "share" in output:
+        return output["share"]
+    value = output.get("prediction")
     return None if isinstance(value, list) and len(value) > LONGEST_LIST else value
 
 

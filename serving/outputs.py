@@ -17,7 +17,11 @@ type Output = dict[str, dict[str, JsonValue]]
 
 
 def outputs_of(frame: pd.DataFrame, signature: ModelSignature) -> list[Output]:
-    """Return for each row: output name to prediction, and probabilities where there are classes."""
+    """Return for each row: output name to prediction, and what else is said of it.
+
+    Labels have probabilities; a mask, whose prediction is a PNG in base64, has the share of its
+    pixels that are not background.
+    """
     columns = {
         (feature.name, part): [plain(value) for value in frame[source].tolist()]
         for feature in signature.outputs
@@ -36,6 +40,7 @@ def _parts(name: str) -> tuple[tuple[str, str], ...]:
         ("prediction", name),
         ("probability", f"{name}_probability"),
         ("probabilities", f"{name}_probabilities"),
+        ("share", f"{name}_share"),
     )
 
 

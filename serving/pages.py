@@ -64,8 +64,11 @@ def docs_page(openapi: Mapping[str, Any], base: str) -> str:
 def _model(model: Mapping[str, Any], base: str) -> dict[str, Any]:
     signatures = [variant["signature"] for variant in model["variants"] if "signature" in variant]
     inputs = signatures[0]["inputs"] if signatures else []
+    outputs = signatures[0]["outputs"] if signatures else []
     command = _command(f"{base.rstrip('/')}/models/{model['name']}/predict", inputs)
-    return {**model, "inputs": inputs, "command": command}
+    for mask in [item["name"] for item in outputs if item["type"] == "image"][:1]:
+        command += f" | jq -r .predictions[0].{mask}.prediction | base64 -d > {mask}.png"
+    return {**model, "inputs": inputs, "outputs": outputs, "command": command}
 
 
 def _command(url: str, inputs: list[Mapping[str, Any]]) -> str:

@@ -181,6 +181,9 @@ def _numbers(feature: ModelFeature, value: object) -> str:
     if not isinstance(value, list):
         message = f"must be a list of numbers, and is {_kind(value)}"
         raise _WrongError(message)
+    if not value:
+        message = "has no step; send at least one number"
+        raise _WrongError(message)
     for place, item in enumerate(value, start=1):
         try:
             _number(feature, item)

@@ -46,9 +46,15 @@ class Prediction(BaseModel):
             "additionalProperties": {
                 "type": "object",
                 "properties": {
-                    "prediction": {},
+                    "prediction": {
+                        "description": "Of a mask: a PNG in base64, as large as the image that was sent; its grey values are the classes."
+                    },
                     "probability": {"type": "number"},
                     "probabilities": {"type": "object"},
+                    "share": {
+                        "type": "number",
+                        "description": "Of a mask: the share of its pixels that are not background.",
+                    },
                 },
             }
         },

@@ -17,11 +17,16 @@ class ModelFeature(BaseModel):
         description="Whether a row must have it; others are filled as in training."
     )
     categories: tuple[str, ...] | None = Field(
-        default=None, description="The values that a category or binary feature knows."
+        default=None,
+        description="The values that a category or binary feature knows; of a mask, its grey values.",
     )
     height: int | None = Field(default=None, description="Image height in pixels.")
     width: int | None = Field(default=None, description="Image width in pixels.")
     channels: int | None = Field(default=None, description="Image channels.")
+    steps: int | None = Field(
+        default=None,
+        description="How many steps of a series, or words and marks of a text, the model reads; the rest is cut off.",
+    )
 
 
 class ModelSignature(BaseModel):

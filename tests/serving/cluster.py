@@ -83,6 +83,7 @@ def cluster() -> Iterator[Settings]:
         **os.environ,
         "MODELYARD_HOME": str(folder / "home"),
         "MODELYARD_PROJECT": str(folder),
+        "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     with (folder / "ray.log").open("w") as log:
@@ -133,7 +134,8 @@ def processes(settings: Settings) -> dict[str, list[int]]:
 
 def train(workspace: Workspace) -> tuple[SplitData, TrainedModel, Evaluation]:
     """Train a very small network on the first digits."""
-    from modelyard.tracking.runs import log_evaluation, open_run
+    from modelyard.tracking.evaluations import log_evaluation
+    from modelyard.tracking.runs import open_run
     from modelyard.training.build import build
     from modelyard.training.evaluate import evaluate
     from modelyard.training.train import train as train_model

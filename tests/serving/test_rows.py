@@ -174,3 +174,32 @@ def test_any_json_is_either_taken_or_refused_by_row_and_field(row: dict[str, obj
 def test_any_json_as_an_image_is_refused_or_an_image(value: object) -> None:
     with pytest.raises(Refusal):
         check_rows(DIGITS, [{"image": value}])
+
+
+SPEECH = ModelSignature(
+    inputs=tuple(
+        ModelFeature(name=name, column=name, type="timeseries", required=True, steps=29)
+        for name in ("lpc_1", "lpc_2")
+    ),
+    outputs=DIGITS.outputs,
+)
+
+
+def test_each_channel_of_a_series_is_a_list_or_text_of_numbers() -> None:
+    [row] = check_rows(SPEECH, [{"lpc_1": [0.5, -1, 2e-3], "lpc_2": "0.25 1 3"}])
+    assert row == {"lpc_1": "0.5 -1 0.002", "lpc_2": "0.25 1.0 3.0"}
+
+
+def test_a_wrong_step_of_one_channel_is_named() -> None:
+    rows = [{"lpc_1": [1.0], "lpc_2": [1.0]}, {"lpc_1": [1.0, "x"], "lpc_2": None}]
+    with pytest.raises(Refusal) as caught:
+        check_rows(SPEECH, rows)
+    found = [(item.row, item.field, item.message) for item in caught.value.document.errors]
+    assert [entry[:2] for entry in found] == [(2, "lpc_1"), (2, "lpc_2")]
+    assert "value 2 must be a number" in found[0][2]
+    assert found[1][2] == "is missing"
+
+
+@pytest.mark.parametrize("value", [[], "", "   "])
+def test_a_series_without_a_step_is_refused(value: object) -> None:
+    assert "has no step" in refused(signature_of("timeseries"), {"x": value})

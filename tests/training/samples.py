@@ -143,8 +143,9 @@ class Chain:
 
 def make_chain(folder: Path, spec: Spec, rows: pd.DataFrame, run: str = "run-1") -> Chain:
     """Go through the stages as `modelyard.stages` does."""
+    from modelyard.tracking.evaluations import log_evaluation
     from modelyard.tracking.registry import register
-    from modelyard.tracking.runs import log_evaluation, open_run
+    from modelyard.tracking.runs import open_run
     from modelyard.training.build import build
     from modelyard.training.evaluate import evaluate
     from modelyard.training.train import train

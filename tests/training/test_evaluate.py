@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.training.samples import Chain, make_chain, split_column
 from tests.training.samples import iris_spec as spec_of_iris
 
 pytestmark = pytest.mark.heavy
+PARTS = ("train", "validation", "test")
 
 
 def test_metrics_are_flat_finite_and_complete(iris: Chain) -> None:
@@ -48,11 +50,34 @@ def test_each_class_has_its_probability(iris: Chain) -> None:
 def test_plots_are_whole_images(iris: Chain) -> None:
     folder = iris.workspace.path(iris.evaluation.predictions).parent / "plots"
     names = sorted(file.name for file in folder.iterdir())
-    assert names == ["species_confusion.png", "species_curves.png"]
+    kinds = ("calibration", "confusion", "curves", "roc")
+    assert names == [*(f"species_{kind}.png" for kind in kinds), "training_pace.png"]
     for name in names:
         with Image.open(folder / name) as image:
             image.load()
             assert min(image.size) > 300
+
+
+def test_every_class_is_reported(iris: Chain) -> None:
+    folder = iris.workspace.path(iris.evaluation.predictions).parent
+    table = pd.read_csv(folder / "report" / "species_classes.csv")
+    assert sorted(table["class"]) == ["setosa", "versicolor", "virginica"]
+    figures = json.loads((folder / "per_class.json").read_text())
+    assert figures["species.recall.setosa"] == table.set_index("class")["recall"]["setosa"]
+    assert {"species.calibration_error", "species.roc_auc_macro"} <= set(iris.evaluation.metrics)
+
+
+def test_an_epoch_tells_losses_metrics_rate_and_times(iris: Chain) -> None:
+    from modelyard.tracking.client import connect
+
+    client, run_id = connect(iris.workspace.settings), iris.trained.mlflow_run
+    per_epoch = {f"{part}/species.{name}" for part in PARTS for name in ("loss", "accuracy")}
+    for name in (*per_epoch, "learning_rate", "batch_seconds", "epoch_seconds"):
+        history = client.get_metric_history(run_id, name)
+        assert sorted(point.step for point in history) == [*range(1, iris.trained.epochs + 1)], name
+    once = client.get_run(run_id).data.metrics
+    assert {"training_seconds", "parameters", "energy_kwh"} <= set(once)
+    assert once["evaluation/species.f1_weighted"] > 0.5
 
 
 def test_a_better_champion_refuses(iris: Chain) -> None:
@@ -95,7 +120,8 @@ def test_a_number_and_a_binary_output(tmp_path: Path) -> None:
     table = pd.read_parquet(chain.workspace.path(chain.evaluation.predictions))
     assert set(table["high.truth"]) == {"False", "True"}
     plots = chain.workspace.path(chain.evaluation.predictions).parent / "plots"
-    assert (plots / "progress_scatter.png").exists()
+    names = {file.name for file in plots.iterdir()}
+    assert {"progress_scatter.png", "progress_residuals.png", "high_roc.png"} <= names
 
 
 @pytest.mark.parametrize("values", [[0, 1], [False, True], ["no", "yes"], ["f", "t"], [0.0, 1.0]])

@@ -87,3 +87,21 @@ def test_a_folder_without_a_model_is_refused(model: Path, content: str | None) -
     file.unlink() if content is None else file.write_text(content)
     with pytest.raises(TrainingError, match=r"model_hyperparameters\.json is missing or broken"):
         describe(model)
+
+
+def test_a_mask_has_its_grey_values_and_a_series_its_steps(model: Path) -> None:
+    config = json.loads((model / "model_hyperparameters.json").read_text())
+    config["input_features"].append(feature("series", "timeseries"))
+    config["input_features"].append(feature("text", "text"))
+    config["output_features"].append(feature("mask", "image"))
+    metadata = json.loads((model / "training_set_metadata.json").read_text())
+    metadata["series"] = {"max_timeseries_length": 29}
+    metadata["text"] = {"max_sequence_length": 64}
+    size = {"height": 8, "width": 8, "num_channels": 1}
+    metadata["mask"] = {"preprocessing": {**size, "channel_class_map": [[0], [255]]}}
+    (model / "model_hyperparameters.json").write_text(json.dumps(config))
+    (model / "training_set_metadata.json").write_text(json.dumps(metadata))
+    signature = describe(model)
+    assert signature.outputs[-1].categories == ("0", "255")
+    assert [one.steps for one in signature.inputs] == [None, None, None, 29, 64]
+    assert signature.inputs[0].categories is None

@@ -30,8 +30,8 @@ def extract(
 ) -> pd.DataFrame:
     """Write the pages below `destination`; return `table` with columns for image, mask, page, block.
 
-    Values of the whole stack are stretched to 0..255, the same for each page; masks become 0 and
-    255. With a table, its rows belong to the pages in their order.
+    Values of the whole stack are stretched to 0..255, the same for each page. Masks become 0 and
+    255, or keep their values where these are classes. With a table, its rows belong to the pages in their order.
     """
     import pandas as pd
 
@@ -42,7 +42,7 @@ def extract(
     if step.masks is not None:
         masks = _read(source, step.masks, f"{field}.masks")
         _refuse_unequal(images, masks, step, field)
-        columns[step.mask_column] = _write(_black_and_white(masks), destination, "masks")
+        columns[step.mask_column] = _write(_mask_pages(masks, step, field), destination, "masks")
     columns["page"] = list(range(len(images)))
     columns["block"] = [page // step.block for page in range(len(images))]
     if table is None:
@@ -54,7 +54,9 @@ def check_pages(step: ExtractTiff, source: Path, field: str) -> int:
     """Read a TIFF and its masks, refuse what `extract` would refuse, and count the pages."""
     images = _read(source, step.images, f"{field}.images")
     if step.masks is not None:
-        _refuse_unequal(images, _read(source, step.masks, f"{field}.masks"), step, field)
+        masks = _read(source, step.masks, f"{field}.masks")
+        _refuse_unequal(images, masks, step, field)
+        _mask_pages(masks, step, field)
     return len(images)
 
 
@@ -116,10 +118,19 @@ def _stretched(pages: Pages) -> Pages:
     return np.rint((values - low) * (WHITE / span)).astype(np.uint8)
 
 
-def _black_and_white(masks: Pages) -> Pages:
+def _mask_pages(masks: Pages, step: ExtractTiff, field: str) -> Pages:
+    """Make masks of 8 bits: black and white, or with the values of their classes."""
     import numpy as np
 
-    return np.where(masks != 0, np.uint8(WHITE), np.uint8(0))
+    if step.mask_values == "binary":
+        return np.where(masks != 0, np.uint8(WHITE), np.uint8(0))
+    kept = masks.astype(np.uint8)
+    if (kept != masks).any():
+        wrong = masks[kept != masks].flat[0]
+        message = f"{field}.mask_values: {step.masks} holds {wrong:g}; classes are 0 to {WHITE}"
+        hint = "values that number objects are no classes: mask_values: binary"
+        raise DataError(message, hint=hint)
+    return kept
 
 
 def _write(pages: Pages, destination: Path, folder: str) -> list[str]:

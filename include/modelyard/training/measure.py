@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from modelyard.errors import TrainingError
 from modelyard.features import ModelFeature, ModelSignature
 from modelyard.spec.models import Spec
 from modelyard.training.engine import engine
+from modelyard.training.masks import Example, measure_masks
 from modelyard.training.metrics import categories, flatten, of_labels, of_numbers
-from modelyard.training.rows import SPLIT, TEST
+from modelyard.training.rows import SPLIT, TEST, TRAIN
 from modelyard.training.signature import describe
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Metrics as OUTPUT.METRIC, and a row of truths and predictions for each row."""
+    """Metrics as OUTPUT.METRIC, a row of truths and predictions for each row, and examples of masks."""
 
     metrics: dict[str, float]
     predictions: DataFrame
+    examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
 
 
 def measure(spec: Spec, model: Path, rows: DataFrame) -> Measured:
@@ -50,7 +52,16 @@ def measure(spec: Spec, model: Path, rows: DataFrame) -> Measured:
     for output in signature.outputs:
         for name, value in _beyond_ludwig(output, table).items():
             metrics[f"{output.name}.{name}"] = value
-    return Measured(metrics, table)
+    examples = {}
+    for output in signature.outputs:
+        if output.type == "image":
+            found = measure_masks(output, signature, test, predicted, rows[rows[SPLIT] == TRAIN])
+            metrics |= {f"{output.name}.{name}": value for name, value in found.metrics.items()}
+            table = table.assign(
+                **{f"{output.name}.{name}": value for name, value in found.columns.items()}
+            )
+            examples[output.name] = found.examples
+    return Measured(metrics, table, examples)
 
 
 def compare(signature: ModelSignature, test: DataFrame, predicted: DataFrame) -> DataFrame:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from modelyard.errors import DataError
 from modelyard.features import ModelFeature
 from modelyard.spec.models import ResourceSpec
 from modelyard.training.engine import engine
+from modelyard.training.masks import fitted, pixels
 from modelyard.training.measure import LABELS, labels
 from modelyard.training.signature import describe
 
@@ -39,6 +40,9 @@ class Predictor:
     def predict(self, model_input: DataFrame, params: Mapping[str, Any] | None = None) -> DataFrame:
         """Predict each row: `<output>`, and `<output>_probability` and `_probabilities` of labels.
 
+        A mask is a PNG in base64, of grey values and of the size of the row's (first) image;
+        `<output>_share` is the share of its pixels that are not background.
+
         Raises:
             DataError: a column is missing or an image cannot be read; names row and column.
             TrainingError: Ludwig cannot predict the rows.
@@ -48,7 +52,7 @@ class Predictor:
         with engine(self._resources, "predict") as ludwig_is_quiet:
             del ludwig_is_quiet
             predicted, _ = self._model.predict(dataset=rows)
-        return self._answers(predicted, model_input)
+        return self._answers(predicted, model_input, rows)
 
     def _checked(self, given: DataFrame) -> DataFrame:
         missing = [
@@ -71,14 +75,24 @@ class Predictor:
                 rows[feature.column] = None
         return rows
 
-    def _answers(self, predicted: DataFrame, given: DataFrame) -> DataFrame:
+    def _answers(self, predicted: DataFrame, given: DataFrame, rows: DataFrame) -> DataFrame:
         import pandas as pd
 
         columns: dict[str, Any] = {}
         for output in self.signature.outputs:
-            columns |= _answer(output, predicted)
+            if output.type == "image":
+                columns |= _mask_answer(output, predicted, self._sizes(rows))
+            else:
+                columns |= _answer(output, predicted)
         answers = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
         return pd.DataFrame(answers).set_axis(given.index, axis=0)
+
+    def _sizes(self, rows: DataFrame) -> list[tuple[int, int] | None]:
+        """Height and width of each row's first image; None where the model takes none."""
+        column = next((one.column for one in self.signature.inputs if one.type == "image"), None)
+        if column is None:
+            return [None] * len(rows)
+        return [_size(image) for image in rows[column]]
 
 
 def _decode_at_once(model: Any) -> None:
@@ -108,6 +122,26 @@ def _answer(output: ModelFeature, predicted: DataFrame) -> dict[str, list[Any]]:
         f"{name}_probability": [float(value) for value in predicted[f"{name}_probability"]],
         f"{name}_probabilities": [dict(zip(known, row, strict=True)) for row in chances],
     }
+
+
+def _mask_answer(
+    output: ModelFeature, predicted: DataFrame, sizes: Sequence[tuple[int, int] | None]
+) -> dict[str, list[Any]]:
+    background = int((output.categories or ("0",))[0])
+    pictures, shares = [], []
+    for value, size in zip(predicted[f"{output.name}_predictions"], sizes, strict=True):
+        mask = pixels(value)
+        mask = mask if size is None else fitted(mask, size)
+        stream = io.BytesIO()
+        Image.fromarray(mask).save(stream, "PNG")
+        pictures.append(base64.b64encode(stream.getvalue()).decode("ascii"))
+        shares.append(float((mask != background).mean()))
+    return {output.name: pictures, f"{output.name}_share": shares}
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.height, image.width
 
 
 def plain(value: Any) -> Any:

@@ -72,6 +72,7 @@ def _feature(
         type=kind,
         required=in_data.get("required", False) or _cannot_be_filled(config),
         categories=_categories(kind, known),
+        steps=known.get("max_timeseries_length") or known.get("max_sequence_length"),
         **(_size(known) if kind == "image" else {}),
     )
 
@@ -87,6 +88,9 @@ def _categories(kind: str, known: Mapping[str, Any]) -> tuple[str, ...] | None:
         values = known.get("idx2str", ())
     elif kind == "binary":
         values = known.get("bool2str") or ("False", "True")
+    elif kind == "image" and known.get("preprocessing", {}).get("channel_class_map"):
+        # A mask: one grey value a class, as its only channel.
+        values = [value[0] for value in known["preprocessing"]["channel_class_map"]]
     else:
         return None
     return tuple(str(value) for value in values if value not in UNKNOWN)

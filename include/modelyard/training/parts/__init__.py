@@ -1,0 +1,1 @@
+"""Parts that are registered with Ludwig; importing them imports torch."""

@@ -1,0 +1,88 @@
+"""An image as an answer: a PNG in base64 for the caller, one number for the log."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import pandas as pd
+from PIL import Image
+
+from modelyard.features import ModelFeature, ModelSignature
+from modelyard.store.records import Variant
+from serving.backend import Predicted
+from serving.examples import example_row
+from serving.log import PredictionLog
+from serving.outputs import outputs_of
+from serving.rows import Row
+from tests.serving.fakes import DIGITS, Endpoint, FakeBackend, MemorySink, picture
+from tests.serving.test_log import Entry, entry, slots
+
+CELLS = ModelSignature(
+    inputs=DIGITS.inputs,
+    outputs=(
+        ModelFeature(
+            name="mask",
+            column="mask",
+            type="image",
+            required=False,
+            categories=("0", "255"),
+            height=28,
+            width=28,
+            channels=1,
+        ),
+    ),
+)
+MASK = base64.b64encode(picture((40, 30), shade=255)).decode()
+
+
+class MaskBackend(FakeBackend):
+    async def predict(self, app: str, rows: Sequence[Row]) -> Predicted:
+        self.asked.append((app, rows))
+        return Predicted([{"mask": {"prediction": MASK, "share": 0.25}} for _ in rows], 1.0)
+
+
+def test_a_mask_and_its_share_stand_beside_each_other() -> None:
+    frame = pd.DataFrame({"mask": [MASK], "mask_share": [0.25]})
+    assert outputs_of(frame, CELLS) == [{"mask": {"prediction": MASK, "share": 0.25}}]
+
+
+def test_the_log_keeps_the_share_and_not_the_picture(sink: MemorySink) -> None:
+    log = PredictionLog(sink)
+    output = {"mask": {"prediction": MASK, "share": 0.25}}
+    log.add([Entry(**{**slots(entry(1)), "output": output})])
+    log.close()
+    assert sink.records[0].outputs == {"mask": 0.25}
+    assert sink.records[0].probability == {}
+
+
+def test_a_picture_that_waits_to_be_logged_counts_with_its_bytes() -> None:
+    small = Entry(**{**slots(entry(1)), "output": {"mask": {"prediction": "", "share": 0.0}}})
+    large = Entry(**{**slots(entry(1)), "output": {"mask": {"prediction": "x" * 9999}}})
+    assert large.size - small.size == 9999
+
+
+def test_a_mask_is_answered_as_a_picture_over_http(endpoint: Endpoint) -> None:
+    backend = MaskBackend({"cells": CELLS})
+    endpoint.service._backend = backend
+    endpoint.route(Variant(model="cells", version=1, role="champion", weight=1.0))
+    answer = endpoint.client.post("/models/cells/predict", files={"image": ("a.png", picture())})
+    [prediction] = answer.json()["predictions"]
+    with Image.open(io.BytesIO(base64.b64decode(prediction["mask"]["prediction"]))) as image:
+        assert image.size == (40, 30)
+    assert prediction["mask"]["share"] == 0.25
+    page = endpoint.client.get("/").text
+    assert "a mask as PNG in base64" in page
+    assert ".mask.prediction | base64 -d" in page
+
+
+def test_the_document_says_what_a_mask_is(endpoint: Endpoint) -> None:
+    schemas = endpoint.client.get("/openapi.json").json()["components"]["schemas"]
+    parts = schemas["Prediction"]["additionalProperties"]["properties"]
+    assert "PNG in base64" in parts["prediction"]["description"]
+    assert "share of its pixels" in parts["share"]["description"]
+
+
+def test_a_model_of_masks_is_warmed_up_with_a_picture_alone() -> None:
+    assert list(example_row(CELLS)) == ["image"]
