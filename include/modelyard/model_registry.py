@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from modelyard import serve_control
@@ -93,9 +94,17 @@ class ModelRegistry:
         )
 
     def history(self, name: str) -> list[Reign]:
-        """Who was champion, when, why and by whom, the present one first."""
+        """Who was champion, when, why and by whom, the present one first.
+
+        The first version is champion from its registration on, before the ledger hears of traffic.
+        """
         with open_store(self.settings.database_url) as store:
-            return reigns(store.ledger(name, WHOLE_LEDGER))
+            found = reigns(store.ledger(name, WHOLE_LEDGER))
+        first = min(registry.versions(self.settings, name), key=lambda v: v.version, default=None)
+        if first is None or (found and found[-1].version == first.version):
+            return found
+        until = found[-1].since if found else None
+        return [*found, _by_registration(first, until)]
 
     def _find(self, version: ModelVersion | str) -> ModelVersion:
         text = version if isinstance(version, str) else f"{version.name}:{version.version}"
@@ -116,6 +125,17 @@ class ModelRegistry:
                 message,
                 hint=f"make another the champion first: modelyard models promote {found.name} VERSION",
             )
+
+
+def _by_registration(first: ModelVersion, until: datetime | None) -> Reign:
+    return Reign(
+        version=first.version,
+        since=first.created,
+        until=until,
+        reason="the first version; registered, and not served yet",
+        by="register",
+        run=first.run or None,
+    )
 
 
 def stage_named(text: str) -> str:

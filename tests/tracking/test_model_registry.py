@@ -60,8 +60,15 @@ def test_production_is_the_way_of_all_promotions(models: ModelRegistry) -> None:
             (2, "champion", 1.0)
         ]
         assert store.ledger("flowers")[0].action == "promote"
-    (reign,) = models.history("flowers")
+    reign, before = models.history("flowers")
     assert (reign.version, reign.reason, reign.until) == (2, "better on eight rows", None)
+    assert (before.version, before.by, before.until) == (1, "register", reign.since)
+
+
+def test_a_champion_that_was_never_served_is_in_the_history(models: ModelRegistry) -> None:
+    (reign,) = models.history("flowers")
+    assert (reign.version, reign.run, reign.until) == (1, "run-1", None)
+    assert models.history("other") == []
 
 
 def test_staging_is_the_challenger_and_leaves_the_champion(models: ModelRegistry) -> None:
