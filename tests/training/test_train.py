@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -100,6 +100,15 @@ def short_spec() -> Spec:
     return iris_spec(model=model)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard, also where a shell started the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_the_training_and_leaves_nothing_that_looks_trained(tmp_path: Path) -> None:
     spec, workspace = short_spec(), workspace_in(tmp_path)
     split = save_split(workspace, iris_rows())
