@@ -150,8 +150,11 @@ socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from modelyard.tracking.energy import EnergyMeter
 meter = EnergyMeter("DEU")
 meter.start()
+beside = EnergyMeter(None)  # as of a trial
+beside.start()
 sum(number * number for number in range(10**6))
 figures = meter.stop()
+beside.stop()
 assert sorted(figures) == ["co2_kg", "energy_kwh"], figures
 assert 0 < figures["co2_kg"] < figures["energy_kwh"] < 0.01, figures
 assert threading.active_count() == 1, threading.enumerate()

@@ -38,9 +38,9 @@ class EnergyMeter:
 
     def start(self) -> None:
         """Begin; the first time in a process codecarbon looks at the hardware for about 2 s."""
-        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)
         from codecarbon import OfflineEmissionsTracker
 
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # importing it sets INFO
         tracker = OfflineEmissionsTracker(
             country_iso_code=self._country or "FRA",  # it wants one; without ours no CO2 is told
             output_methods=[],  # no emissions.csv in the current folder
