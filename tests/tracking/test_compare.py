@@ -58,6 +58,13 @@ def test_a_model_is_equal_to_itself(workspace: Workspace) -> None:
     assert "new is equal" in verdicts(found)[0]
 
 
+def test_what_one_spec_leaves_unsaid_is_no_difference(workspace: Workspace) -> None:
+    first, second = make(workspace, "one"), make(workspace, "two")
+    spelt_out = spec(seed=7).model_dump_json()
+    connect(workspace.settings).log_text(second.trained.mlflow_run, spelt_out, "spec.json")
+    assert compare(workspace, first, second).spec == {"seed": ("42", "7")}
+
+
 def test_the_stage_folders_are_not_needed(workspace: Workspace, better: tuple[Made, Made]) -> None:
     shutil.rmtree(workspace.home / "stages")
     assert compare(workspace, *better).note is None

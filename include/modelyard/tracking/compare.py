@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modelyard.errors import TrackingError
 from modelyard.settings import Settings
+from modelyard.spec.models import Spec
 from modelyard.tracking.kept import PREDICTIONS, SPEC, kept, read_json, run_of
 from modelyard.tracking.paired import Paired, mcnemar, sign_flips
 from modelyard.tracking.params import flatten
@@ -96,7 +98,10 @@ def _tags(run: Run, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _spec(settings: Settings, run: Run) -> dict[str, str]:
+    """Every key outside `model`, defaults too: what a spec left unsaid is no difference."""
     spec = read_json(settings, run, SPEC)
+    with contextlib.suppress(ValidationError):  # another Modelyard's spec is compared as written
+        spec = Spec.model_validate(spec).model_dump(mode="json")
     return flatten({key: value for key, value in spec.items() if key not in {"model", "name"}})
 
 
