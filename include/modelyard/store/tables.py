@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
 from pydantic import JsonValue
 from sqlalchemy import (
     JSON,
@@ -59,6 +60,22 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
+class JsonText(TypeDecorator[JsonValue]):
+    """Any JSON value as text; SQLite would make a number of a JSON column's "7"."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: JsonValue, dialect: Dialect) -> str:  # noqa: ARG002 - SQLAlchemy's interface
+        """Write the value as JSON."""
+        return orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> JsonValue:  # noqa: ARG002 - SQLAlchemy's interface
+        """Read it back."""
+        read: JsonValue = None if value is None else orjson.loads(value)
+        return read
+
+
 class Base(DeclarativeBase):
     """All tables of Modelyard."""
 
@@ -90,6 +107,10 @@ class Prediction(Base):
     probability: Mapped[dict[str, float]]
     latency_ms: Mapped[float]
     run: Mapped[str | None]
+    experiment: Mapped[str | None]
+    phase: Mapped[str | None]
+    fallback_from: Mapped[int | None]
+    client: Mapped[str | None]
 
 
 class VariantRow(Base):
@@ -112,6 +133,8 @@ class VariantRow(Base):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     weight: Mapped[float]
     role: Mapped[str]
+    shadow: Mapped[float] = mapped_column(server_default=text("0"))
+    experiment: Mapped[str | None]
 
 
 class LedgerRow(Base):
@@ -130,6 +153,98 @@ class LedgerRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     by: Mapped[str]
     run: Mapped[str | None]
+    evidence: Mapped[dict[str, JsonValue]] = mapped_column(server_default=text("'{}'"))
+
+
+class TallyRow(Base):
+    """Counts of what happened to a version since a phase began."""
+
+    __tablename__ = "tallies"
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    phase: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    measure: Mapped[str] = mapped_column(primary_key=True)
+    trials: Mapped[int] = mapped_column(BigInteger)
+    hits: Mapped[int] = mapped_column(BigInteger)
+
+
+class ShadowRow(Base):
+    """Answers that nobody saw."""
+
+    __tablename__ = "shadows"
+    __table_args__ = (Index(None, "model", "at"),)
+
+    prediction: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    model: Mapped[str]
+    phase: Mapped[str]
+    outputs: Mapped[dict[str, JsonValue]]
+    probability: Mapped[dict[str, float]]
+    latency_ms: Mapped[float]
+    agrees: Mapped[bool | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class LabelRow(Base):
+    """What turned out to be true."""
+
+    __tablename__ = "labels"
+    __table_args__ = (Index(None, "model", "at"),)
+
+    prediction: Mapped[str] = mapped_column(primary_key=True)
+    output: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    value: Mapped[JsonValue] = mapped_column(JsonText, nullable=False)
+    at: Mapped[datetime]
+    by: Mapped[str | None]
+    wrong: Mapped[bool | None]
+
+
+class RolloutRow(Base):
+    """Every challenger's way."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (
+        Index(None, "model", "started"),
+        Index(
+            "uq_rollouts_under_way",
+            "model",
+            unique=True,
+            sqlite_where=text("status IN ('shadow', 'canary', 'waiting')"),
+            postgresql_where=text("status IN ('shadow', 'canary', 'waiting')"),
+        ),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    version: Mapped[int]
+    status: Mapped[str]
+    step: Mapped[int]
+    phase: Mapped[str]
+    slow_ms: Mapped[float | None]
+    policy: Mapped[dict[str, JsonValue]]
+    started: Mapped[datetime]
+    changed: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text)
+    by: Mapped[str]
+    run: Mapped[str | None]
+
+
+class ApiKeyRow(Base):
+    """Keys to the endpoint, without their secrets."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(DOCUMENT)
+    models: Mapped[list[str]] = mapped_column(DOCUMENT)
+    rate_per_minute: Mapped[int | None]
+    created: Mapped[datetime]
+    revoked: Mapped[datetime | None]
 
 
 class DriftCheckRow(Base):
