@@ -170,6 +170,10 @@ class Evaluation(Artifact):
     )
     passed: bool = Field(description="Whether every rule of the gate held.")
     gate: tuple[GateResult, ...] = Field(description="Each rule's result.")
+    compiled: str | None = Field(
+        default=None,
+        description="The folder of the compiled predictor, or of the reason why there is none.",
+    )
 
 
 class RegisteredVersion(Artifact):

@@ -27,6 +27,11 @@ class ModelFeature(BaseModel):
         default=None,
         description="How many steps of a series, or words and marks of a text, the model reads; the rest is cut off.",
     )
+    low: float | None = Field(
+        default=None, description="The least value of a number in the training data."
+    )
+    middle: float | None = Field(default=None, description="Their median.")
+    high: float | None = Field(default=None, description="The greatest of them.")
 
 
 class ModelSignature(BaseModel):

@@ -18,6 +18,7 @@ from modelyard.artifacts import Evaluation
 from modelyard.errors import TrainingError
 from modelyard.spec.models import Spec
 from modelyard.training.build import build
+from modelyard.training.compiled import open_compiled
 from modelyard.training.evaluate import evaluate
 from modelyard.training.log import Untracked
 from modelyard.training.predictor import Predictor
@@ -220,6 +221,43 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def test_words_are_learned_to_the_texts_end(words: Made) -> None:
     assert words.evaluation.metrics["kind.accuracy"] == 1
+
+
+@pytest.mark.parametrize("name", ["unet", "channels", "words"])
+def test_every_family_has_a_compiled_predictor_that_answers_as_ludwig_does(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    made: Made = request.getfixturevalue(name)
+    compiled = open_compiled(made.folder / "compiled")
+    [output] = made.predictor.signature.outputs
+    columns = [feature.column for feature in made.predictor.signature.inputs]
+    given = made.rows[columns].head(9)
+    expected = made.predictor.predict(given)
+    for batch in (given.head(1), given):
+        answers = compiled.answer(batch.to_dict("records"))  # type: ignore[arg-type]
+        found = [answer[output.name]["prediction"] for answer in answers]
+        assert found == expected[output.name].tolist()[: len(batch)]
+
+
+@pytest.mark.parametrize("text", ["", "a stranger's words, unseen", "the tree " * 500])
+def test_any_text_is_answered_the_same_by_the_compiled_predictor(words: Made, text: str) -> None:
+    compiled = open_compiled(words.folder / "compiled")
+    [answer] = compiled.answer([{"text": text}])
+    expected = words.predictor.predict(pd.DataFrame({"text": [text]})).iloc[0]
+    assert answer["kind"]["probabilities"] == pytest.approx(
+        expected["kind_probabilities"], abs=1e-5
+    )
+
+
+def test_a_mask_of_another_size_is_the_same_by_the_compiled_predictor(unet: Made) -> None:
+    large = Image.open(io.BytesIO(unet.rows["image"][7])).resize((40, 24))
+    stream = io.BytesIO()
+    large.save(stream, "PNG")
+    rows = [{"image": stream.getvalue()}, {"image": unet.rows["image"][8]}]
+    answers = open_compiled(unet.folder / "compiled").answer(rows)
+    expected = unet.predictor.predict(pd.DataFrame(rows))
+    assert [answer["mask"]["prediction"] for answer in answers] == expected["mask"].tolist()
+    assert [answer["mask"]["share"] for answer in answers] == expected["mask_share"].tolist()
 
 
 @pytest.mark.parametrize("text", ["tree", "", "a stranger's words, unseen", "the tree " * 500])

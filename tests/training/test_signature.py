@@ -81,6 +81,34 @@ def test_the_tables_own_column_name_is_kept(model: Path) -> None:
     assert (age.name, age.column, age.required) == ("age", "age (years)", False)
 
 
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ([3.0, None, 1.0, 2.00000001], {"low": 1.0, "middle": 2.0, "high": 3.0}),
+        (["7", "text"], {"low": 7.0, "middle": 7.0, "high": 7.0}),
+        ([1.0, float("inf")], {}),
+        ([None, None], {}),
+    ],
+)
+def test_numbers_have_the_range_that_training_saw(
+    model: Path, values: list[object], known: dict[str, float]
+) -> None:
+    spec = digits_spec(
+        model={
+            "input_features": [{"name": "age", "type": "number"}],
+            "output_features": [{"name": "label", "type": "category"}],
+        }
+    )
+    rows = pd.DataFrame({"age": values, "label": "a"})
+    write_columns(spec, rows, model)
+    config = json.loads((model / "model_hyperparameters.json").read_text())
+    config["input_features"] = [feature("age", "number")]
+    (model / "model_hyperparameters.json").write_text(json.dumps(config))
+    [age] = describe(model).inputs
+    assert {key: getattr(age, key) for key in known} == known
+    assert (age.low is None) == (not known)
+
+
 @pytest.mark.parametrize("content", [None, "{"])
 def test_a_folder_without_a_model_is_refused(model: Path, content: str | None) -> None:
     file = model / "model_hyperparameters.json"

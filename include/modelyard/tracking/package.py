@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 
 from modelyard import __version__
-from modelyard.artifacts import SplitData, TrainedModel
+from modelyard.artifacts import Evaluation, SplitData, TrainedModel
 from modelyard.features import ModelSignature
 from modelyard.spec.models import Spec
 from modelyard.tracking.client import quiet
@@ -16,6 +17,7 @@ from modelyard.workspace import Workspace
 LOADER = "modelyard.training.predictor"
 CARD = "model_card.md"
 SIGNATURE = "signature.json"
+COMPILED = "compiled"
 REQUIREMENTS = ("ludwig", "torch", "pandas", "mlflow")
 
 
@@ -24,10 +26,14 @@ def write_package(  # noqa: PLR0913, PLR0917 - the artifacts that a version is m
     workspace: Workspace,
     split: SplitData,
     trained: TrainedModel,
+    evaluation: Evaluation,
     card: str,
     destination: Path,
 ) -> Path:
-    """Write what `mlflow.pyfunc.load_model` loads; the weights stay Ludwig's safetensors."""
+    """Write what `mlflow.pyfunc.load_model` loads; the weights stay Ludwig's safetensors.
+
+    Beside it lies `compiled/`, which the endpoint prefers.
+    """
     described = workspace.path(trained.model).parent / SIGNATURE
     signature = ModelSignature.model_validate_json(described.read_bytes())
     with quiet():
@@ -49,7 +55,18 @@ def write_package(  # noqa: PLR0913, PLR0917 - the artifacts that a version is m
     (destination / CARD).write_text(card, encoding="utf-8")
     shutil.copy(described, destination)
     shutil.copytree(workspace.path(split.reference), destination / "reference")
+    if evaluation.compiled is not None:  # those of an older Modelyard have none
+        _add_compiled(workspace.path(evaluation.compiled), trained, destination / COMPILED)
     return destination
+
+
+def _add_compiled(source: Path, trained: TrainedModel, destination: Path) -> None:
+    """Copy the compiled predictor, but never one of other weights."""
+    record = source / "compiled.json"
+    if record.is_file():
+        made_of = json.loads(record.read_bytes()).get("weights")
+        if made_of in {None, trained.weights_hash}:
+            shutil.copytree(source, destination)
 
 
 def _mlflow_signature(signature: ModelSignature) -> object:

@@ -13,6 +13,8 @@ from pydantic import JsonValue
 from modelyard.artifacts import Evaluation, SplitData, TrainedModel
 from modelyard.features import ModelSignature
 from modelyard.spec.models import Spec
+from modelyard.training.compiled.making import compile_model
+from modelyard.training.compiled.plan import FORMAT
 from modelyard.training.gate import decide
 from modelyard.training.masks import draw_examples
 from modelyard.training.measure import Measured, measure
@@ -31,6 +33,7 @@ PREDICTIONS = "predictions.parquet"
 PER_CLASS = "per_class.json"
 PLOTS = "plots"
 REPORT = "report"
+COMPILED = "compiled"
 
 
 def evaluate(
@@ -42,7 +45,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure the model on the test split and hold it against the gate.
 
-    Beside the predictions come `metrics.json`, `per_class.json`, `plots/` and `report/`.
+    Beside the predictions come `metrics.json`, `per_class.json`, `plots/`, `report/` and
+    `compiled/`, with a predictor that needs no Ludwig or the reason why there is none.
 
     Raises:
         TrainingError: there are no test rows, or Ludwig cannot predict them.
@@ -50,7 +54,12 @@ def evaluate(
 
     def make(folder: Path, key: str) -> Evaluation:
         model = workspace.path(trained.model)
-        measured = _with_report(measure(spec, model, read_rows(spec, split, workspace)), model)
+        rows = read_rows(spec, split, workspace)
+
+        def also(loaded: object, test: DataFrame, predicted: DataFrame) -> None:
+            compile_model(model, loaded, test, predicted, folder / COMPILED)
+
+        measured = _with_report(measure(spec, model, rows, also), model)
         history = json.loads((model.parent / HISTORY).read_bytes())
         _write(measured, folder)
         _write_classes(describe(model), measured.predictions, folder)
@@ -63,6 +72,7 @@ def evaluate(
             predictions=workspace.relative(folder / PREDICTIONS),
             passed=all(result.passed for result in gate),
             gate=gate,
+            compiled=workspace.relative(folder / COMPILED),
         )
 
     return workspace.once(Evaluation, _depends_on(spec, split, trained, champion), make)
@@ -78,6 +88,7 @@ def _depends_on(
     return {
         "trained": [trained.key, trained.weights_hash],
         "split": [split.key, split.content_hash],
+        "compiled": FORMAT,
         "gate": [rule.model_dump(mode="json") for rule in spec.gate],
         "champion": dict(champion) if compares and champion is not None else None,
     }

@@ -230,6 +230,19 @@ def fitted(mask: Pixels, shape: tuple[int, ...]) -> Pixels:
     return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
 
 
+def answered(mask: Pixels, background: int) -> tuple[str, float]:
+    """Return a mask as a PNG in base64, and the share of its pixels that are not background."""
+    import base64
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    # Masks are flat: more effort makes them hardly smaller, and takes five times as long.
+    Image.fromarray(mask).save(stream, "PNG", compress_level=1)
+    text = base64.b64encode(stream.getvalue()).decode("ascii")
+    return text, float((mask != background).mean())
+
+
 def draw_examples(measured: Mapping[str, Sequence[Example]], folder: Path) -> list[Path]:
     """Draw, for each output, `OUTPUT_masks.png`: image, reference mask, prediction, from worst to best.
 

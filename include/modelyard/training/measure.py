@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +32,19 @@ class Measured:
     examples: dict[str, tuple[Example, ...]] = field(default_factory=dict)
 
 
-def measure(spec: Spec, model: Path, rows: DataFrame) -> Measured:
+def measure(
+    spec: Spec,
+    model: Path,
+    rows: DataFrame,
+    also: Callable[[Any, DataFrame, DataFrame], object] | None = None,
+) -> Measured:
     """Predict the test rows of a table and compare with the truth.
+
+    Args:
+        spec: Names the features and the resources.
+        model: The folder of the Ludwig model.
+        rows: All rows with their split.
+        also: What else is done with the loaded model, the test rows and Ludwig's predictions.
 
     Raises:
         TrainingError: there are no test rows, or Ludwig cannot predict them.
@@ -44,9 +55,10 @@ def measure(spec: Spec, model: Path, rows: DataFrame) -> Measured:
         raise TrainingError(message, hint="give data.split.fractions a third share above 0")
     signature = describe(model)
     with engine(spec.resources, f"evaluate {spec.name}") as ludwig:
-        statistics, predicted, _ = ludwig.load(model).evaluate(
-            dataset=test.reset_index(drop=True), collect_predictions=True
-        )
+        loaded, numbered = ludwig.load(model), test.reset_index(drop=True)
+        statistics, predicted, _ = loaded.evaluate(dataset=numbered, collect_predictions=True)
+        if also is not None:
+            also(loaded, numbered, predicted)
     metrics = flatten(statistics, categories(spec))
     table = compare(signature, test, predicted)
     for output in signature.outputs:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from modelyard.errors import DataError
-from modelyard.features import ModelFeature
+from modelyard.features import ModelFeature, ModelSignature
 from modelyard.spec.models import ResourceSpec
 from modelyard.training.engine import engine
-from modelyard.training.masks import fitted, pixels
+from modelyard.training.masks import answered, fitted, pixels
 from modelyard.training.measure import LABELS, labels
 from modelyard.training.signature import describe
 
@@ -78,21 +78,35 @@ class Predictor:
     def _answers(self, predicted: DataFrame, given: DataFrame, rows: DataFrame) -> DataFrame:
         import pandas as pd
 
-        columns: dict[str, Any] = {}
-        for output in self.signature.outputs:
-            if output.type == "image":
-                columns |= _mask_answer(output, predicted, self._sizes(rows))
-            else:
-                columns |= _answer(output, predicted)
+        column = first_image(self.signature)
+        sizes = [None] * len(rows) if column is None else [size_of(one) for one in rows[column]]
+        columns = answer_columns(self.signature, predicted, sizes)
         answers = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
         return pd.DataFrame(answers).set_axis(given.index, axis=0)
 
-    def _sizes(self, rows: DataFrame) -> list[tuple[int, int] | None]:
-        """Height and width of each row's first image; None where the model takes none."""
-        column = next((one.column for one in self.signature.inputs if one.type == "image"), None)
-        if column is None:
-            return [None] * len(rows)
-        return [_size(image) for image in rows[column]]
+
+def first_image(signature: ModelSignature) -> str | None:
+    """The column of the image whose size a mask takes; None where the model takes no image."""
+    return next((one.column for one in signature.inputs if one.type == "image"), None)
+
+
+def answer_columns(
+    signature: ModelSignature, predicted: DataFrame, sizes: Sequence[tuple[int, int] | None]
+) -> dict[str, list[Any]]:
+    """Make the answers' columns of Ludwig's predictions.
+
+    Args:
+        signature: The model's inputs and outputs.
+        predicted: Ludwig's table.
+        sizes: Height and width of each row's first image.
+    """
+    columns: dict[str, list[Any]] = {}
+    for output in signature.outputs:
+        if output.type == "image":
+            columns |= _mask_answer(output, predicted, sizes)
+        else:
+            columns |= _answer(output, predicted)
+    return columns
 
 
 def _decode_at_once(model: Any) -> None:
@@ -131,15 +145,14 @@ def _mask_answer(
     pictures, shares = [], []
     for value, size in zip(predicted[f"{output.name}_predictions"], sizes, strict=True):
         mask = pixels(value)
-        mask = mask if size is None else fitted(mask, size)
-        stream = io.BytesIO()
-        Image.fromarray(mask).save(stream, "PNG")
-        pictures.append(base64.b64encode(stream.getvalue()).decode("ascii"))
-        shares.append(float((mask != background).mean()))
+        picture, share = answered(mask if size is None else fitted(mask, size), background)
+        pictures.append(picture)
+        shares.append(share)
     return {output.name: pictures, f"{output.name}_share": shares}
 
 
-def _size(data: bytes) -> tuple[int, int]:
+def size_of(data: bytes) -> tuple[int, int]:
+    """Height and width of an image, from its first bytes."""
     with Image.open(io.BytesIO(data)) as image:
         return image.height, image.width
 

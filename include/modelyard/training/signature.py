@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from modelyard.spec.models import Spec
 from modelyard.workspace import write_atomically
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 CONFIG = "model_hyperparameters.json"
 METADATA = "training_set_metadata.json"
@@ -40,16 +41,28 @@ def write_columns(spec: Spec, rows: DataFrame, model_folder: Path) -> None:
     """Keep what Ludwig's files do not say: the data's own column names, and which had gaps.
 
     Ludwig fills a missing number with 0 by default; a model that never saw a gap must not be
-    asked with one.
+    asked with one. Of numbers it keeps the range, so that a form can say it and begin in its middle.
     """
     columns = {
         feature.name: {
             "column": feature.column,
             "required": not bool(rows[feature.column].isna().any()),
+            **(_range(rows[feature.column]) if feature.type == "number" else {}),
         }
         for feature in (*spec.inputs, *spec.outputs)
     }
     write_atomically(model_folder / DATA, json.dumps(columns, indent=1, sort_keys=True) + "\n")
+
+
+def _range(values: Series[Any]) -> dict[str, float]:
+    """Least value, median and greatest, in six digits; nothing where a value is not finite."""
+    import pandas as pd
+
+    given = pd.to_numeric(values, errors="coerce").dropna()
+    found = {"low": given.min(), "middle": given.median(), "high": given.max()}
+    if not all(math.isfinite(value) for value in found.values()):
+        return {}
+    return {name: float(f"{value:.6g}") for name, value in found.items()}
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -74,6 +87,7 @@ def _feature(
         categories=_categories(kind, known),
         steps=known.get("max_timeseries_length") or known.get("max_sequence_length"),
         **(_size(known) if kind == "image" else {}),
+        **{key: in_data[key] for key in ("low", "middle", "high") if key in in_data},
     )
 
 
