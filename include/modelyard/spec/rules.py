@@ -51,6 +51,7 @@ def check(raw: Raw) -> list[Finding]:
         *_weights(raw, model),
         *_search(raw, model),
         *_resources(raw),
+        *_rollout(raw, model),
     ]
 
 
@@ -281,6 +282,39 @@ def _resources(raw: Raw) -> Iterator[Finding]:
     if isinstance(workers, int) and workers > 1:
         message = f"{workers} workers cannot share one training with backend local"
         yield Finding(("resources", "workers"), message, instead)
+
+
+def _rollout(raw: Raw, model: Raw) -> Iterator[Finding]:
+    """What the rules of a rollout need to be of any use."""
+    serve = raw.get("serve")
+    if not isinstance(serve, dict):
+        return
+    inputs = [str(f.get("column", f.get("name"))) for f in _features(model, "input_features")]
+    sticky = serve.get("sticky")
+    if isinstance(sticky, str) and sticky not in inputs:
+        hint = did_you_mean(sticky, inputs, of="inputs")
+        yield Finding(("serve", "sticky"), f"`{sticky}` is the column of no input", hint)
+    rollout = serve.get("rollout")
+    if not isinstance(rollout, dict):
+        return
+    path: FieldPath = ("serve", "rollout")
+    if not rollout.get("shadow"):
+        for name in sorted({"max_disagreement", "shadow_share"} & rollout.keys()):
+            if rollout[name] not in (None, 1):
+                message = f"{name} has no meaning without shadow"
+                yield Finding((*path, name), message, "add shadow: 200, or take it away")
+    labels = any(feature.get("type") in _CLASSES for feature in _features(model, "output_features"))
+    for name in sorted({"max_disagreement", "min_labels"} & rollout.keys()):
+        if rollout[name] and not labels:
+            message = f"{name} counts labels, and no output is a category or binary"
+            yield Finding((*path, name), message, "take it away")
+
+
+def _features(model: Raw, section: str) -> list[Raw]:
+    entries = model.get(section)
+    return (
+        [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
 
 
 def _samples(space: JsonValue) -> list[JsonValue]:
