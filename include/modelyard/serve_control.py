@@ -10,13 +10,14 @@ from functools import partial
 
 from modelyard.artifacts import Deployment, RegisteredVersion
 from modelyard.errors import TrackingError, UsageError
-from modelyard.rollout.deploy import Rollout
+from modelyard.ray_access import ray_headers
+from modelyard.rollout.deploy import Rollout, SetAlias
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.ray_serve import ServeClient
 from modelyard.settings import Settings
-from modelyard.spec.models import Spec
+from modelyard.spec.models import ServeSpec, Spec
 from modelyard.store.database import open_store
-from modelyard.tracking import registry
+from modelyard.tracking import aliases, registry
 from modelyard.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,16 @@ def rollback(settings: Settings, model: str, author: Author | None = None) -> Mo
 
 
 def split(
-    settings: Settings, model: str, weights: Mapping[int, float], author: Author | None = None
+    settings: Settings,
+    model: str,
+    weights: Mapping[int, float],
+    author: Author | None = None,
+    experiment: str | None = None,
 ) -> Move | None:
     """Divide the traffic by weights, by hand; None if it was so already."""
     with rollout(settings) as control:
         _check_exists(settings, control, model, [*weights])
-        return control.split(model, weights, author or by_hand())
+        return control.split(model, weights, author or by_hand(), experiment)
 
 
 def place(settings: Settings, model: str, version: int, author: Author | None = None) -> None:
@@ -93,19 +98,34 @@ def shut_down(settings: Settings) -> None:
         ServingError: Ray's dashboard does not answer.
     """
     if settings.serve_api is not None:
-        with ServeClient(settings.serve_api) as client:
+        with ServeClient(settings.serve_api, headers=ray_headers(settings)) as client:
             client.shut_down()
 
 
+def approve(
+    settings: Settings, model: str, share: float = 1.0, author: Author | None = None
+) -> Move | None:
+    """Let a challenger that waits for approval go on, by hand."""
+    with rollout(settings) as control:
+        return control.approve(model, author or by_hand(), share)
+
+
+def reject(settings: Settings, model: str, author: Author | None = None) -> Move | None:
+    """Take a challenger that waits for approval away, by hand."""
+    with rollout(settings) as control:
+        return control.reject(model, author or by_hand())
+
+
 @contextmanager
-def rollout(settings: Settings) -> Iterator[Rollout]:
+def rollout(settings: Settings, set_alias: SetAlias | None = None) -> Iterator[Rollout]:
     """Open the database and bring rollout and registry together."""
     with open_store(settings.database_url) as store:
         yield Rollout(
             settings,
             store,
-            set_alias=partial(registry.set_alias, settings),
+            set_alias=set_alias or partial(aliases.point, settings),
             count_replicas=partial(_replicas, settings),
+            read_serve=partial(_serve, settings),
         )
 
 
@@ -119,16 +139,24 @@ def by_hand() -> Author:
 
 def _replicas(settings: Settings, model: str, version: int) -> int:
     """How many processes the version's own spec asks for."""
+    return _serve(settings, model, version).replicas
+
+
+def _serve(settings: Settings, model: str, version: int) -> ServeSpec:
+    """How a version's own spec says that it is served."""
     try:
         folder = registry.download(settings, model, version)
         text = (folder / "spec.json").read_text(encoding="utf-8")
-        return Spec.model_validate_json(text).serve.replicas
+        return Spec.model_validate_json(text).serve
     except (OSError, ValueError, TrackingError, UsageError) as error:
-        # What cannot be counted shall still be served, or Serve will say why it cannot.
+        # What cannot be read shall still be served, or Serve will say why it cannot.
         log.warning(
-            "%s version %d: 1 replica, for its spec cannot be read: %s", model, version, error
+            "%s version %d: served by the defaults, for its spec cannot be read: %s",
+            model,
+            version,
+            error,
         )
-        return 1
+        return ServeSpec()
 
 
 def _check_exists(settings: Settings, control: Rollout, model: str, versions: list[int]) -> None:

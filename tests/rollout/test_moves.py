@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from modelyard.errors import UsageError
 from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
+from modelyard.spec.models import RolloutSpec
 from modelyard.store.records import Role, Variant
 
 ME = Author("me", reason="a test")
@@ -17,6 +18,10 @@ ME = Author("me", reason="a test")
 
 def variant(version: int, weight: float, role: Role) -> Variant:
     return Variant(model="m", version=version, weight=weight, role=role)
+
+
+def canary(shares: list[float]) -> RolloutSpec:
+    return RolloutSpec(canary=tuple(shares))
 
 
 def shown(move: Move | None) -> list[tuple[int, float, str]]:
@@ -33,7 +38,7 @@ def test_a_first_version_is_placed_and_then_becomes_champion() -> None:
     placed = moves.deploy([], "m", 1, ME)
     assert shown(placed) == [(1, 0, "challenger")]
     assert placed is not None
-    assert shown(moves.advance(placed.variants, "m", 1, [0.05], ME)) == [(1, 1, "champion")]
+    assert shown(moves.begin(placed.variants, "m", 1, canary([0.05]), ME)) == [(1, 1, "champion")]
 
 
 def test_a_later_version_is_placed_without_traffic() -> None:
@@ -42,7 +47,7 @@ def test_a_later_version_is_placed_without_traffic() -> None:
 
 def test_a_placed_version_gets_the_first_canary_share() -> None:
     placed = [*CHAMPION, variant(2, 0, "challenger")]
-    assert shown(moves.advance(placed, "m", 2, [0.05, 0.5], ME)) == [
+    assert shown(moves.begin(placed, "m", 2, canary([0.05, 0.5]), ME)) == [
         (1, 0.95, "champion"),
         (2, 0.05, "challenger"),
     ]
@@ -50,15 +55,18 @@ def test_a_placed_version_gets_the_first_canary_share() -> None:
 
 def test_without_canary_steps_a_placed_version_is_promoted() -> None:
     placed = [*CHAMPION, variant(2, 0, "challenger")]
-    assert shown(moves.advance(placed, "m", 2, [], ME)) == [(1, 0, "warm"), (2, 1, "champion")]
+    assert shown(moves.begin(placed, "m", 2, canary([]), ME)) == [
+        (1, 0, "warm"),
+        (2, 1, "champion"),
+    ]
 
 
 def test_a_version_that_has_traffic_does_not_advance_again() -> None:
-    assert moves.advance(CANARY, "m", 2, [0.5], ME) is None
+    assert moves.begin(CANARY, "m", 2, canary([0.5]), ME) is None
 
 
 def test_a_version_that_was_taken_away_does_not_advance() -> None:
-    assert moves.advance(CHAMPION, "m", 2, [0.5], ME) is None
+    assert moves.begin(CHAMPION, "m", 2, canary([0.5]), ME) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -70,7 +78,7 @@ def test_a_new_version_takes_the_place_of_a_challenger_once_it_has_traffic() -> 
     placed = moves.deploy(CANARY, "m", 3, ME)
     assert shown(placed) == [(1, 0.95, "champion"), (2, 0.05, "challenger"), (3, 0, "challenger")]
     assert placed is not None
-    assert shown(moves.advance(placed.variants, "m", 3, [0.1], ME)) == [
+    assert shown(moves.begin(placed.variants, "m", 3, canary([0.1]), ME)) == [
         (1, 0.9, "champion"),
         (3, 0.1, "challenger"),
     ]
@@ -211,17 +219,18 @@ class AnyMoves(RuleBasedStateMachine):
             assert move.variants != self.variants
             self.variants = move.variants
 
-    @rule(canary=st.lists(st.floats(min_value=0.01, max_value=0.99), max_size=2))
-    def new_version(self, canary: list[float]) -> None:
+    @rule(shares=st.lists(st.floats(min_value=0.01, max_value=0.99), max_size=2))
+    def new_version(self, shares: list[float]) -> None:
         self.newest += 1
         self._do(moves.deploy(self.variants, "m", self.newest, ME))
-        self._do(moves.advance(self.variants, "m", self.newest, canary, ME))
+        rules = RolloutSpec(canary=tuple(sorted(set(shares))))
+        self._do(moves.begin(self.variants, "m", self.newest, rules, ME))
 
     @rule(version=st.integers(min_value=1, max_value=6))
     def old_version(self, version: int) -> None:
         if version <= self.newest:
             self._do(moves.deploy(self.variants, "m", version, ME))
-            self._do(moves.advance(self.variants, "m", version, [0.5], ME))
+            self._do(moves.begin(self.variants, "m", version, canary([0.5]), ME))
 
     @rule()
     def back(self) -> None:

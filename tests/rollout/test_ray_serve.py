@@ -30,7 +30,7 @@ def test_each_variant_is_an_application_without_a_route(settings: Settings) -> N
     assert list(found) == ["modelyard-m-v1", "modelyard-m-v2", "modelyard"]
     assert found["modelyard-m-v2"]["args"] == {"model": "m", "version": 2}
     assert found["modelyard-m-v2"]["route_prefix"] is None
-    assert found["modelyard"]["route_prefix"] == "/"
+    assert found["modelyard"]["route_prefix"] is None
 
 
 def test_a_change_of_weights_changes_only_the_route_table(settings: Settings) -> None:
@@ -50,13 +50,17 @@ def test_the_order_of_variants_makes_no_difference(settings: Settings) -> None:
 def test_replicas_are_those_of_the_version(settings: Settings) -> None:
     found = apps(serve_config(TWO, settings, {("m", 2): 3}))
     counts = [app["deployments"][0].get("num_replicas") for app in found.values()]  # type: ignore[index]
-    assert counts == [1, 3, None]
+    assert counts == [1, 3, 1]
 
 
-def test_the_endpoint_listens_where_the_settings_say_and_nowhere_else(settings: Settings) -> None:
-    config = serve_config([], settings.model_copy(update={"endpoint": "http://127.0.0.1:8123"}))
-    assert config["http_options"]["host"] == "127.0.0.1"
-    assert config["http_options"]["port"] == 8123
+def test_serve_runs_no_proxy_for_the_endpoint_listens_itself(settings: Settings) -> None:
+    changed = {"endpoint": "http://127.0.0.1:8123", "endpoint_processes": 2}
+    config = serve_config(TWO, settings.model_copy(update=changed))
+    assert config["proxy_location"] == "Disabled"
+    assert all(app["route_prefix"] is None for app in config["applications"])
+    endpoint = apps(config)["modelyard"]
+    assert endpoint["args"] == {"host": "127.0.0.1", "port": 8123}
+    assert endpoint["deployments"][0]["num_replicas"] == 2  # type: ignore[index]
 
 
 def test_deployments_leave_the_cpus_to_trainings(settings: Settings) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from modelyard.rollout.routes import RouteTable, app_name, route_table
+import pytest
+from pydantic import ValidationError
+
+from modelyard.rollout.routes import ModelTraffic, RouteTable, app_name, route_table
 from modelyard.store.records import Role, Variant
 
 
@@ -31,3 +34,39 @@ def test_the_revision_changes_with_the_table_and_with_nothing_else() -> None:
 def test_a_table_survives_json() -> None:
     table = route_table([variant(3, 1, "champion"), variant(4, 2)])
     assert RouteTable.model_validate_json(table.model_dump_json()) == table
+
+
+def test_weights_of_any_sum_give_the_same_shares() -> None:
+    one, other = ([variant(v, scale * w) for v, w in ((1, 1), (2, 2), (3, 5))] for scale in (1, 40))
+    assert route_table(one) == route_table(other)
+
+
+def test_copies_and_experiments_reach_the_route() -> None:
+    [route] = route_table(
+        [Variant(model="m", version=1, weight=0, role="challenger", shadow=0.2, experiment="e")]
+    ).models["m"]
+    assert (route.share, route.shadow, route.experiment) == (0, 0.2, "e")
+
+
+def test_what_holds_for_a_model_is_kept_while_it_is_served() -> None:
+    traffic = {"m": ModelTraffic(phase="p", slow_ms=20), "gone": ModelTraffic(phase="q")}
+    table = route_table([variant(1, 1, "champion"), variant(1, 1, "champion", "n")], traffic)
+    assert table.traffic_of("m").slow_ms == 20
+    assert table.traffic_of("n") == ModelTraffic()
+    assert set(table.traffic) == {"m"}
+
+
+def test_a_new_phase_is_a_new_revision() -> None:
+    one, other = (
+        route_table([variant(1, 1, "champion")], {"m": ModelTraffic(phase=phase)})
+        for phase in ("p", "q")
+    )
+    assert one.revision != other.revision
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_ms": 0}, {"timeout_ms": -1}, {"phase": None}, {"unknown": 1}]
+)
+def test_traffic_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ModelTraffic.model_validate(wrong)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.reigns import reigns
+from modelyard.spec.models import RolloutSpec
 from modelyard.store.records import LedgerEntry, Variant
 
 ME = Author("me")
@@ -32,7 +33,8 @@ class Line:
 
     def deploy(self, version: int, canary: list[float] | None = None) -> None:
         self.apply(moves.deploy(self.variants, "m", version, ME))
-        self.apply(moves.advance(self.variants, "m", version, canary or [], ME))
+        rules = RolloutSpec(canary=tuple(canary or ()))
+        self.apply(moves.begin(self.variants, "m", version, rules, ME))
 
     def promote(self, version: int) -> None:
         self.apply(moves.promote(self.variants, "m", version, ME))

@@ -9,8 +9,9 @@ import typer
 from pydantic import JsonValue
 from rich.markup import escape
 
-from modelyard.cli import versions
+from modelyard.cli import rollouts, versions
 from modelyard.cli.output import AsJson, err, out, print_json, print_table
+from modelyard.cli.plan import DryRun, show_move
 from modelyard.errors import ServingError, UsageError
 from modelyard.settings import Settings, get_settings
 
@@ -67,8 +68,9 @@ def show(name: Name, as_json: AsJson = False) -> None:
         raise _unknown_model(settings, name)
     deployed = {item.version: item for item in _variants(settings, name)}
     rows = [_version_json(version, deployed.get(version.version)) for version in found]
+    under_way = rollouts.progress(settings, name)
     if as_json:
-        print_json({"model": name, "versions": [*rows]})
+        print_json({"model": name, "versions": [*rows], "rollout": rollouts.as_json(under_way)})
         return
     print_table(
         ["version", "role", "share", "metrics", "run", "registered"],
@@ -85,6 +87,8 @@ def show(name: Name, as_json: AsJson = False) -> None:
         ],
         title=name,
     )
+    if under_way is not None:
+        rollouts.show(under_way)
 
 
 @app.command()
@@ -94,6 +98,7 @@ def promote(
         int | None,
         typer.Argument(help="The version; the challenger unless given.", show_default=False),
     ] = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a version the champion: it gets all traffic, and the former one stays warm.
@@ -102,17 +107,41 @@ def promote(
     """
     from modelyard import serve_control
 
+    if dry_run:
+        from modelyard.rollout import moves, plan
+
+        needs = [] if version is None else [version]
+        change = f"promote {name} {'the challenger' if version is None else version}"
+        show_move(
+            name,
+            change,
+            needs,
+            lambda now: moves.promote(now, name, version, plan.PLANNER),
+            as_json,
+        )
+        return
     _report(name, serve_control.promote(get_settings(), name, version), as_json)
 
 
 @app.command()
-def rollback(name: Name, as_json: AsJson = False) -> None:
+def rollback(name: Name, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Take the challenger away; where there is none, go back to the former champion.
 
     Example: [bold]modelyard models rollback digits-cnn[/]
     """
     from modelyard import serve_control
 
+    if dry_run:
+        from modelyard.rollout import moves, plan
+
+        show_move(
+            name,
+            f"roll {name} back",
+            [],
+            lambda now: moves.rollback(now, name, plan.PLANNER),
+            as_json,
+        )
+        return
     _report(name, serve_control.rollback(get_settings(), name), as_json)
 
 
@@ -123,15 +152,33 @@ def split(
         str,
         typer.Option(help="VERSION=WEIGHT,... of any sum; versions not named get no traffic."),
     ],
+    experiment: Annotated[
+        str | None,
+        typer.Option(help="Call it an A/B test: each logged prediction bears this name."),
+    ] = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Divide a model's traffic between versions; those that are not deployed are started first.
 
-    Example: [bold]modelyard models split digits-cnn --weights 3=0.9,4=0.1[/]
+    Examples: [bold]modelyard models split digits-cnn --weights 3=0.9,4=0.1[/], [bold]modelyard models split digits-cnn --weights 3=1,4=1 --experiment bigger-net[/]
     """
     from modelyard import serve_control
 
-    _report(name, serve_control.split(get_settings(), name, parse_weights(weights)), as_json)
+    shares = parse_weights(weights)
+    if dry_run:
+        from modelyard.rollout import moves, plan
+
+        show_move(
+            name,
+            f"split {name}",
+            [*shares],
+            lambda now: moves.split(now, name, shares, plan.PLANNER, experiment),
+            as_json,
+        )
+        return
+    move = serve_control.split(get_settings(), name, shares, experiment=experiment)
+    _report(name, move, as_json)
 
 
 @app.command()
@@ -194,13 +241,15 @@ class _states:  # noqa: N801 - reads as a question: states(variant)
     """What Ray Serve says of each variant; one question for all."""
 
     def __init__(self, settings: Settings) -> None:
+        from modelyard.ray_access import ray_headers
         from modelyard.rollout.ray_serve import ServeClient
 
         self._known: dict[str, str] | None = None
         if settings.serve_api is None:
             return
         try:
-            with ServeClient(settings.serve_api, timeout=5) as client:
+            headers = ray_headers(settings)
+            with ServeClient(settings.serve_api, timeout=5, headers=headers) as client:
                 self._known = {app: found.status for app, found in client.statuses().items()}
         except ServingError as error:
             err.print(f"[yellow]{escape(str(error))}[/]")
@@ -253,6 +302,9 @@ def _report(name: str, move: Move | None, as_json: bool) -> None:
     out.print(f"{name}: {'nothing to change' if move is None else escape(move.entry.reason)}")
     for item in variants:
         out.print(f"  version {item.version}: {item.role}, {_percent(item.weight)} of the traffic")
+
+
+rollouts.register(app, _report)
 
 
 def _unknown_model(settings: Settings, name: str) -> UsageError:

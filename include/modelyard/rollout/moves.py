@@ -6,23 +6,31 @@ deployment) and the former champion, kept warm for a roll-back, are deployed; `s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import JsonValue
+
 from modelyard.errors import UsageError
+from modelyard.rollout.steps import Stage, first
+from modelyard.spec.models import RolloutSpec
 from modelyard.store.records import LedgerEntry, Variant, new_id
 
-type Action = Literal["deploy", "canary", "promote", "rollback", "split", "withdraw"]
+type Decide = Callable[[Sequence[Variant]], Move | None]
+type Action = Literal[
+    "deploy", "shadow", "canary", "wait", "promote", "rollback", "split", "withdraw"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who decides, in which run, and why."""
+    """Who decides, in which run, why, and by what evidence."""
 
     by: str
     run: str | None = None
     reason: str = ""
+    evidence: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +45,77 @@ class Move:
         return next((item.version for item in self.variants if item.role == role), None)
 
 
-def deploy(variants: Sequence[Variant], model: str, version: int, author: Author) -> Move | None:
-    """Place a version beside the others, as challenger without traffic."""
+def deploy(
+    variants: Sequence[Variant],
+    model: str,
+    version: int,
+    author: Author,
+    beside: Collection[int] = (),
+) -> Move | None:
+    """Place a version as challenger without traffic; of other idle ones only `beside` stay."""
     now = _Line(variants, model)
     if version in (now.champion, *now.challengers):
         return None
-    kept = [item for item in now.others(version) if item.role != "challenger" or item.weight > 0]
+    kept = [
+        item
+        for item in now.others(version)
+        if item.role != "challenger" or _busy(item) or item.version in beside
+    ]
     placed = Variant(model=model, version=version, weight=0, role="challenger")
     return now.move("deploy", version, [*kept, placed], author, f"version {version} is placed")
 
 
-def advance(
-    variants: Sequence[Variant], model: str, version: int, canary: Sequence[float], author: Author
+def begin(
+    variants: Sequence[Variant], model: str, version: int, rules: RolloutSpec, author: Author
 ) -> Move | None:
-    """Give a version that was placed its first traffic: the first canary share, or all of it.
+    """Give a version that was placed its first traffic: copies, a canary share, or all of it.
 
     A version that has traffic already, or was taken away since, stays as it is.
     """
     now = _Line(variants, model)
     challenger = now.get(version)
-    if challenger is None or challenger.role != "challenger" or challenger.weight > 0:
+    if challenger is None or challenger.role != "challenger" or _busy(challenger):
         return None
-    if now.champion is None or not canary:
+    stage, share = first(rules)
+    if now.champion is None or stage is None:
         return promote(variants, model, version, author)
-    shares = {now.champion: 1 - canary[0], version: canary[0]}
-    survivors = [item for item in now.variants if item.role != "challenger"]
-    after = [_weighted(item, shares.get(item.version, 0)) for item in [*survivors, challenger]]
-    reason = f"version {version} gets {canary[0]:.0%} of requests"
-    return now.move("canary", version, after, author, reason)
+    return _step(now, challenger, stage, share, author)
+
+
+def step(  # noqa: PLR0913, PLR0917 - all that a step is
+    variants: Sequence[Variant],
+    model: str,
+    version: int,
+    stage: Stage,
+    share: float,
+    author: Author,
+) -> Move | None:
+    """Give a challenger another share; waiting for approval it keeps the one it has."""
+    now = _Line(variants, model)
+    challenger = now.get(version)
+    if challenger is None or challenger.role != "challenger":
+        return None
+    return _step(now, challenger, stage, share, author)
+
+
+def _step(
+    now: _Line, challenger: Variant, stage: Stage, share: float, author: Author
+) -> Move | None:
+    version = challenger.version
+    told = {
+        "shadow": f"version {version} gets copies of {share:.0%} of requests",
+        "canary": f"version {version} gets {share:.0%} of requests",
+        "waiting": f"version {version} waits for approval",
+    }[stage]
+    if stage == "waiting":
+        share = challenger.weight
+    seen = 0.0 if stage == "shadow" else share
+    copied = share if stage == "shadow" else 0.0
+    rest = [item for item in now.variants if item.role != "challenger"]
+    after = [_weighted(item, (1 - seen) * (item.version == now.champion)) for item in rest]
+    after.append(_weighted(challenger, seen, shadow=copied))
+    action: Action = "wait" if stage == "waiting" else stage
+    return now.move(action, version, after, author, told, always=stage == "waiting")
 
 
 def promote(
@@ -111,9 +162,15 @@ def rollback(variants: Sequence[Variant], model: str, author: Author) -> Move | 
 
 
 def split(
-    variants: Sequence[Variant], model: str, weights: Mapping[int, float], author: Author
+    variants: Sequence[Variant],
+    model: str,
+    weights: Mapping[int, float],
+    author: Author,
+    experiment: str | None = None,
 ) -> Move | None:
     """Divide the traffic by weights of any sum; versions that are not named get none.
+
+    The versions with traffic belong to the experiment, if it has a name, until the next move.
 
     Raises:
         UsageError: a version is not deployed, or the weights are not shares.
@@ -126,8 +183,10 @@ def split(
     for version in weights:
         if now.get(version) is None:
             raise now.not_deployed(version)
-    after = [_with_traffic(item, weights.get(item.version, 0) / total) for item in now.variants]
-    return now.move("split", max(weights), after, author, "divided by hand")
+    shares = {version: weight / total for version, weight in weights.items()}
+    after = [_with_traffic(item, shares.get(item.version, 0), experiment) for item in now.variants]
+    told = f"divided for the experiment {experiment}" if experiment else "divided by hand"
+    return now.move("split", max(weights), after, author, told)
 
 
 def withdraw(variants: Sequence[Variant], model: str, version: int, author: Author) -> Move | None:
@@ -137,7 +196,9 @@ def withdraw(variants: Sequence[Variant], model: str, version: int, author: Auth
     if gone is None or gone.role == "champion":
         return None
     after = [
-        _weighted(item, item.weight + gone.weight) if item.version == now.champion else item
+        item.model_copy(update={"weight": item.weight + gone.weight})
+        if item.version == now.champion
+        else item
         for item in now.others(version)
     ]
     return now.move("withdraw", version, after, author, f"version {version} is taken away")
@@ -176,11 +237,19 @@ class _Line:
         message = f"version {version} of {self.model} is not deployed; deployed: {deployed}"
         return UsageError(message, hint=f"see: modelyard models show {self.model}")
 
-    def move(
-        self, action: Action, version: int, after: Sequence[Variant], author: Author, reason: str
+    def move(  # noqa: PLR0913 - all that a move is
+        self,
+        action: Action,
+        version: int,
+        after: Sequence[Variant],
+        author: Author,
+        reason: str,
+        *,
+        always: bool = False,
     ) -> Move | None:
+        """Make the move; None if it would change nothing, unless it is to be told `always`."""
         variants = tuple(sorted(after, key=lambda item: item.version))
-        if variants == tuple(self.variants):
+        if variants == tuple(self.variants) and not always:
             return None
         entry = LedgerEntry(
             id=_entry_id(action, version, author),
@@ -191,6 +260,7 @@ class _Line:
             reason=author.reason or reason,
             by=author.by,
             run=author.run,
+            evidence=dict(author.evidence),
         )
         return Move(variants, entry)
 
@@ -200,14 +270,22 @@ def _entry_id(action: Action, version: int, author: Author) -> str:
     return new_id() if author.run is None else f"{author.run[:200]}.{action}.{version}"
 
 
-def _weighted(variant: Variant, weight: float) -> Variant:
-    return variant.model_copy(update={"weight": weight})
+def _busy(variant: Variant) -> bool:
+    """Whether it gets requests or copies of them."""
+    return variant.weight > 0 or variant.shadow > 0
 
 
-def _with_traffic(variant: Variant, weight: float) -> Variant:
+def _weighted(variant: Variant, weight: float, shadow: float = 0.0) -> Variant:
+    """Give it another share, and end the experiment that it was part of."""
+    return variant.model_copy(update={"weight": weight, "shadow": shadow, "experiment": None})
+
+
+def _with_traffic(variant: Variant, weight: float, experiment: str | None) -> Variant:
     """A warm version that gets requests is a challenger from then on."""
     role = "challenger" if variant.role == "warm" and weight > 0 else variant.role
-    return variant.model_copy(update={"weight": weight, "role": role})
+    named = experiment if weight > 0 else None
+    changes = {"weight": weight, "role": role, "shadow": 0.0, "experiment": named}
+    return variant.model_copy(update=changes)
 
 
 def _weights(variants: Sequence[Variant]) -> dict[str, float]:

@@ -10,14 +10,14 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from ssl import SSLContext
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from modelyard.errors import ServingError
-from modelyard.rollout.routes import INGRESS_APP, app_name, route_table
+from modelyard.rollout.routes import INGRESS_APP, ModelTraffic, app_name, route_table
 from modelyard.settings import Settings
 from modelyard.store.records import Variant
 
@@ -27,33 +27,47 @@ type Replicas = Mapping[tuple[str, int], int]
 APPLICATIONS = "/api/serve/applications/"
 POLL_SECONDS = 0.1
 START_SECONDS = 300.0
-REQUEST_SECONDS = 35.0
 START_RETRIES = 1
 OWN_ERROR = re.compile(r"^modelyard\.errors\.\w+: ")
 log = logging.getLogger(__name__)
 
 
 def serve_config(
-    variants: Sequence[Variant], settings: Settings, replicas: Replicas | None = None
+    variants: Sequence[Variant],
+    settings: Settings,
+    replicas: Replicas | None = None,
+    traffic: Mapping[str, ModelTraffic] | None = None,
 ) -> Config:
-    """Write Serve's configuration for these variants; the same variants give the same one."""
-    address = urlsplit(settings.endpoint)
-    table = route_table(variants)
+    """Write Serve's configuration for these variants; the same variants give the same one.
+
+    Args:
+        variants: What is served.
+        settings: Where, and by how many endpoints.
+        replicas: Processes of a variant; 1 where it says nothing.
+        traffic: Model to what holds for all its requests.
+    """
+    table = route_table(variants, traffic)
     return {
-        "proxy_location": "HeadOnly",
-        "http_options": {
-            "host": address.hostname or "127.0.0.1",
-            "port": address.port or 80,
-            "request_timeout_s": REQUEST_SECONDS,
-        },
+        # The endpoint listens itself, so that a request does not go through one process more.
+        "proxy_location": "Disabled",
         "logging_config": {"enable_access_log": False, "log_level": "WARNING"},
         "applications": [
             *(_variant_app(variant, replicas or {}) for variant in _in_order(variants)),
             {
                 "name": INGRESS_APP,
-                "route_prefix": "/",
+                "route_prefix": None,
                 "import_path": "serving.ingress:build",
-                "deployments": [_deployment("Ingress", user_config=table.model_dump(mode="json"))],
+                "args": {
+                    "host": settings.bind_host,
+                    "port": settings.bind_port,
+                },
+                "deployments": [
+                    _deployment(
+                        "Ingress",
+                        num_replicas=settings.endpoint_processes,
+                        user_config=table.model_dump(mode="json"),
+                    )
+                ],
             },
         ],
     }
@@ -127,10 +141,12 @@ class AppStatus(DeploymentStatus):
 class ServeClient:
     """Talks to Ray's dashboard; raises ServingError if it cannot."""
 
-    def __init__(self, url: str, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.url = url
         # The cluster is on this machine or in this network: an HTTP proxy has no part in it.
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=timeout, headers=headers, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -210,9 +226,9 @@ class NotStarted(ServingError):  # noqa: N818 - reads as what happened
 class Endpoint:
     """Asks the endpoint itself, which is what counts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, verify: SSLContext | bool = True) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=5.0, trust_env=False)
+        self._http = httpx.Client(base_url=url, timeout=5.0, verify=verify, trust_env=False)
 
     def revision(self) -> str | None:
         """The route table that it routes by now, or None if it does not answer."""

@@ -14,6 +14,7 @@ from modelyard.artifacts import Evaluation, RegisteredVersion, SplitData, Traine
 from modelyard.errors import UsageError
 from modelyard.settings import Settings
 from modelyard.spec.models import Spec, content_hash
+from modelyard.tracking import aliases
 from modelyard.tracking.card import Subject, as_description, model_card
 from modelyard.tracking.client import call, connect, created, found, is_new, quiet
 from modelyard.tracking.kept import run_of
@@ -147,10 +148,10 @@ def versions(settings: Settings, name: str | None = None) -> list[ModelVersion]:
     client = connect(settings)
     query = f"name = '{name}'" if name else None
     stored = call("list versions", lambda: _all_pages(client, query))
-    aliases = {one: _aliases(settings, one) for one in {entry.name for entry in stored}}
+    bearers = {one: _aliases(settings, one) for one in {entry.name for entry in stored}}
     listed = [
         _version(client, entry).model_copy(
-            update={"aliases": aliases[entry.name].get(int(entry.version), ())}
+            update={"aliases": bearers[entry.name].get(int(entry.version), ())}
         )
         for entry in stored
     ]
@@ -184,12 +185,14 @@ def set_alias(settings: Settings, name: str, alias: str, number: int | None) -> 
             f"take the alias {alias}",
             lambda: found(lambda: client.delete_registered_model_alias(name, alias)),
         )
+        aliases.note(settings, name, alias, None)
         return
     version(settings, name, number)
     call(
         f"make version {number} the {alias}",
         lambda: client.set_registered_model_alias(name, alias, str(number)),
     )
+    aliases.note(settings, name, alias, number)
 
 
 def download(settings: Settings, name: str, number: int) -> Path:
@@ -258,7 +261,7 @@ def _upload(
     card = model_card(Subject(spec, workspace, split, trained, evaluation, data.tags, data.metrics))
     with tempfile.TemporaryDirectory(prefix="modelyard-") as scratch:
         folder = Path(scratch) / FOLDER
-        package = write_package(spec, workspace, split, trained, card, folder)
+        package = write_package(spec, workspace, split, trained, evaluation, card, folder)
         call("keep the model", lambda: client.log_artifacts(run_id, str(package), FOLDER))
     return f"{run.info.artifact_uri}/{FOLDER}", card
 
@@ -281,6 +284,8 @@ def _alias(settings: Settings, name: str, stored: Stored) -> str | None:
     leader = _with_alias(settings, name, CHAMPION)
     is_first = leader is None or leader.version == current.version
     alias = CHAMPION if is_first else CHALLENGER
+    # Noted first, or the steward would take the alias for one that a person has set.
+    aliases.note(settings, name, alias, int(current.version))
     client.set_registered_model_alias(name, alias, str(current.version))
     client.set_model_version_tag(name, str(current.version), ROLE, alias)
     return alias
