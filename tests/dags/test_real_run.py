@@ -1,4 +1,7 @@
-"""One DAG run with nothing replaced: every stage, on the data that ships."""
+"""One DAG run with nothing replaced, within one process: every stage, on the data that ships.
+
+Nightly: `tests/e2e/test_every_spec.py` runs the same DAG in a real Airflow each time.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [
     pytest.mark.heavy,
+    pytest.mark.nightly,
     pytest.mark.timeout(600),
     pytest.mark.usefixtures("migrated"),
     # Ludwig's, MLflow's and Airflow's own

@@ -21,11 +21,18 @@ def test_each_spec_has_its_dag(
 ) -> None:
     write_spec("one")
     write_spec("two")
-    assert set(bag().dags) == {"train_one", "train_two", "train_any", "monitoring", "rollout"}
+    assert set(bag().dags) == {
+        "train_one",
+        "train_two",
+        "train_any",
+        "approve",
+        "monitoring",
+        "rollout",
+    }
 
 
 def test_a_project_without_specs_still_parses(bag: Callable[[], "DagBag"]) -> None:
-    assert set(bag().dags) == {"train_any", "monitoring", "rollout"}
+    assert set(bag().dags) == {"train_any", "approve", "monitoring", "rollout"}
 
 
 def test_a_dag_carries_the_words_of_its_spec(
