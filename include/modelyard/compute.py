@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pydantic import JsonValue
 
 from modelyard.errors import ComputeError
+from modelyard.ray_access import is_local, ray_environment
 from modelyard.runs import Run
 from modelyard.settings import Settings
 from modelyard.spec.models import ResourceSpec
@@ -28,7 +29,6 @@ from modelyard.workers import (
 from modelyard.workspace import Workspace
 
 NAMESPACE = "modelyard"
-LOOPBACK = ("127.", "localhost")
 KNOCK_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def run_stage(
     """
     if workspace.settings.ray_address is None:
         return perform(stage, run, earlier, workspace)
-    with _cluster(workspace.settings.ray_address):
+    with _cluster(workspace.settings):
         return _on_ray(stage, run, earlier, workspace)
 
 
@@ -52,7 +52,7 @@ def warm_up(settings: Settings) -> None:
     """Start a worker and let it import Ludwig, so that the first run need not wait for it."""
     if settings.ray_address is None:
         return
-    with _cluster(settings.ray_address), slot(ResourceSpec(), settings) as name:
+    with _cluster(settings), slot(ResourceSpec(), settings) as name:
         worker(name, ResourceSpec(), settings).__ray_call__.remote(_import_ludwig)
 
 
@@ -63,13 +63,15 @@ def _import_ludwig(_worker: Worker) -> None:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[None]:
+def _cluster(settings: Settings) -> Iterator[None]:
     """Join the cluster as a driver for as long as the stage takes."""
+    address = settings.ray_address or ""
     _knock(address)
-    if address.startswith(LOOPBACK):
+    if is_local(address):
         # Unsaid, Ray takes 127.0.0.1 for the outward address, where our cluster does not listen.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # as modelyard.stack starts it
+    for name, value in ray_environment(settings).items():
+        os.environ.setdefault(name, value)
     import ray
 
     try:
@@ -81,7 +83,7 @@ def _cluster(address: str) -> Iterator[None]:
             ignore_reinit_error=True,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        message = f"no Ray cluster answers at {address}"
+        message = f"no Ray cluster answers at {address}, or it asks for another token"
         raise ComputeError(message, hint="start it with: make up") from error
     try:
         yield

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MARKER = "model_specs"
 
@@ -16,6 +17,11 @@ def find_project(start: Path) -> Path:
     """Return the nearest folder at or above `start` that holds ``model_specs/``, else `start`."""
     candidates = (start, *start.parents)
     return next((folder for folder in candidates if (folder / MARKER).is_dir()), start)
+
+
+def _words(value: object) -> object:
+    """Split what an environment variable lists."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -53,9 +59,53 @@ class Settings(BaseSettings):
         default=None,
         description="Ray's dashboard URL, where Serve takes its configuration. Default: no serving.",
     )
+    ray_token_override: Path | None = Field(
+        default=None,
+        validation_alias="MODELYARD_RAY_TOKEN_PATH",
+        description="The file with the token of the Ray cluster. Default: that of the local stack.",
+    )
     endpoint: str = Field(
         default="http://127.0.0.1:8000",
         description="Where predictions are served.",
+    )
+    endpoint_processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that answer HTTP requests; the kernel divides connections among them.",
+    )
+    bind_override: str | None = Field(
+        default=None,
+        validation_alias="MODELYARD_BIND",
+        description="The address that the endpoint listens on, HOST or HOST:PORT, if it is not that of "
+        "its URL: behind a proxy, or 0.0.0.0 for all.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="The API key that Modelyard's own commands show to the endpoint, if it asks.",
+    )
+    require_keys: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Whether the endpoint asks for API keys: auto (as soon as there is one, and "
+        "wherever it listens on more than the loopback address), always, never.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        default=(),
+        description="Origins such as https://app.example.org, separated by commas, whose pages may "
+        "ask the endpoint from a browser. Default: none.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="The endpoint's certificate with its chain, in PEM. Default: plain HTTP.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        description="The certificate's private key, in PEM, without a passphrase.",
+    )
+    tls_ca: Path | None = Field(
+        default=None,
+        description="Certificates, in PEM, that Modelyard's own clients trust beside the system's. "
+        "Default: the endpoint's own certificate.",
     )
 
     energy_country: str = Field(
@@ -87,6 +137,24 @@ class Settings(BaseSettings):
     def artifact_root(self) -> Path:
         """Where MLflow keeps files; the same with and without its server, so both see all runs."""
         return self.home / "mlflow" / "artifacts"
+
+    @property
+    def bind_host(self) -> str:
+        """The address that the endpoint listens on."""
+        bound = urlsplit(f"//{self.bind_override}").hostname if self.bind_override else None
+        return bound or urlsplit(self.endpoint).hostname or "127.0.0.1"
+
+    @property
+    def bind_port(self) -> int:
+        """The port that the endpoint listens on."""
+        address = urlsplit(self.endpoint)
+        bound = urlsplit(f"//{self.bind_override}").port if self.bind_override else None
+        return bound or address.port or (443 if address.scheme == "https" else 80)
+
+    @property
+    def ray_token_file(self) -> Path:
+        """Where the token of the Ray cluster is kept, if it has one."""
+        return self.ray_token_override or self.home / "secrets" / "ray_token"
 
     @property
     def specs(self) -> Path:

@@ -42,11 +42,16 @@ FOLLOW_SECONDS = 0.2
 SLOT_SECONDS = 1.0
 COORDINATORS = 4
 LEADS = frozenset({"tune", "cross_validate"})
+NICENESS = 10
 log = logging.getLogger(__name__)
 
 
 class Worker:
     """Runs stages and trainings, one at a time, in a process that keeps its imports."""
+
+    def __init__(self) -> None:
+        # All Ray workers of the stack begin alike; a training yields to the versions that serve.
+        os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
     def perform(
         self, stage: str, run: str, earlier: str, settings: Settings

@@ -85,6 +85,10 @@ def _wait_for(port: int, head: "subprocess.Popen[bytes]") -> None:
     pytest.fail("ray did not listen within 60 s")
 
 
+def at(address: str) -> Settings:
+    return Settings.model_validate({"MODELYARD_RAY_ADDRESS": address})
+
+
 @pytest.fixture
 def on_ray(project: Path, cluster: str) -> Workspace:
     table = project / "data" / "toy.csv"
@@ -98,7 +102,7 @@ def on_ray(project: Path, cluster: str) -> Workspace:
 def _worker_pid(cluster: str) -> int:
     import ray
 
-    with compute._cluster(cluster):
+    with compute._cluster(at(cluster)):
         actor = ray.get_actor("worker-1cpu-0gpu-0")
         return int(ray.get(actor.pid.remote(), timeout=60))
 
@@ -166,7 +170,7 @@ def test_calls_of_a_search_run_in_the_workers_and_are_heard(
     spec: Spec, on_ray: Workspace, cluster: str
 ) -> None:
     heard: list[dict[str, JsonValue]] = []
-    with compute._cluster(cluster):
+    with compute._cluster(at(cluster)):
         pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
         assert pool.size == 2
         done = pool.run(Count(3), heard.append)
@@ -184,7 +188,7 @@ def test_calls_of_a_search_run_at_the_same_time(
 ) -> None:
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    with compute._cluster(cluster):
+    with compute._cluster(at(cluster)):
         pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
         works = [
             lambda name=name: pool.run(Meet(meeting, name, 2), lambda _: None) for name in "ab"
@@ -197,7 +201,7 @@ def test_a_call_whose_worker_is_killed_is_run_again(
 ) -> None:
     deaths = tmp_path / "deaths"
     deaths.mkdir()
-    with compute._cluster(cluster):
+    with compute._cluster(at(cluster)):
         pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
         assert pool.run(Die(deaths, times=1), lambda _: None) == 1
 
@@ -209,7 +213,7 @@ def test_a_busy_worker_is_not_stopped_by_one_of_another_size(
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     wide = spec.model_copy(update={"resources": ResourceSpec(cpus=2)})
-    with compute._cluster(cluster), ThreadPoolExecutor(2) as threads:
+    with compute._cluster(at(cluster)), ThreadPoolExecutor(2) as threads:
         narrow_pool = ClusterPool(begin(spec, "toy.1", on_ray), on_ray)
         wide_pool = ClusterPool(begin(wide, "toy.2", on_ray), on_ray)
         narrow = threads.submit(narrow_pool.run, Meet(meeting, "a", 2), lambda _: None)
@@ -238,7 +242,7 @@ def test_a_search_whose_coordinator_is_killed_goes_on_where_it_was(
     earlier: dict[str, JsonValue] = {}
     for stage in ("pull", "validate", "transform", "split", "build"):
         earlier[stage] = run_stage(stage, run, earlier, on_ray)
-    with compute._cluster(cluster):
+    with compute._cluster(at(cluster)):
         import ray
 
         pid = ray.get(coordinator("coordinator-0").pid.remote())

@@ -1,6 +1,7 @@
 """dvc.yaml in a clone, by DVC's own command line: what is unchanged is not made again."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def run(folder: Path, *command: str) -> str:
 
 
 def reproduce(folder: Path) -> str:
-    return run(folder, "dvc", "repro", "split@digits-cnn", "split@breast-cancer-mlp")
+    """Bring one spec to its split; of the other, two steps are enough to see them left alone."""
+    return run(folder, "dvc", "repro", "validate@digits-cnn", "split@breast-cancer-mlp")
 
 
 def test_every_shipped_spec_is_in_the_pipeline() -> None:
@@ -69,4 +71,4 @@ def test_a_changed_spec_reruns_only_its_own_stages(clone: Path) -> None:
     file.write_text(file.read_text().replace("seed: 42}", "seed: 43}"))
     said = reproduce(clone)
     assert "Running stage 'split@breast-cancer-mlp'" in said
-    assert "Running stage 'split@digits-cnn'" not in said
+    assert not re.search(r"Running stage '\w+@digits-cnn'", said)

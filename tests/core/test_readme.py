@@ -32,7 +32,7 @@ def test_the_make_verbs_of_the_readme_exist() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_readme_exist(command: str) -> None:
     words = command.split()
-    known = words if words[0] in {"spec", "data", "models", "db"} else words[:1]
+    known = words if words[0] in {"spec", "data", "models", "keys", "db"} else words[:1]
     done = subprocess.run(
         [Path(sys.executable).with_name("modelyard"), *known, "--help"],
         capture_output=True,

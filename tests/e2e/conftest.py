@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from modelyard.settings import Settings, get_settings
-from modelyard.stack import environment, processes, stack
+from modelyard.stack import environment, processes, stack, state
 from modelyard.stack.airflow_api import AirflowApi
 from modelyard.stack.keys import ADMIN
+from modelyard.stack.ports import is_free
 from tests.e2e.screenshots import Airflow
 
 PROJECT = Path(__file__).parents[2]
@@ -71,6 +73,25 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         with AirflowApi(running.ports.url("airflow"), running.keys.password) as api:
             yield Yard(settings, running, api)
     finally:
+        memory = shared_memory()
         down = modelyard(home, "down")
     assert down.returncode == 0, down.stderr
+    # Stopping leaves nothing.
     assert processes.members(environment.stack_id(settings)) == []
+    assert not state.leftovers(settings)
+    assert all(is_free(port) for port in running.ports.model_dump().values())
+    assert shared_memory() <= memory
+    assert not stack.down(settings)
+
+
+def shared_memory() -> set[Path]:
+    """What Ray's object store and Python's multiprocessing name their files."""
+    folder = Path("/dev/shm")
+    return {*folder.glob("plasma*"), *folder.glob("pym-*")}
+
+
+def wait_until(holds: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)

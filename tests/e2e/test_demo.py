@@ -86,6 +86,8 @@ def test_pressing_trigger_again_trains_nothing_and_registers_nothing_twice(yard:
     run = yard.api.trigger(DAG, {})
     *_, last = yard.api.follow(DAG, run, 300)
     assert last.state is RunState.SUCCESS
+    (split,) = [task for task in last.tasks if task.task_id == "split"]
+    assert any("split" in line for line in yard.api.task_log(DAG, run, split))
     after = [version.version for version in registry.versions(yard.client, "digits-cnn")]
     assert after == before
 
@@ -113,6 +115,7 @@ def test_status_shows_every_service_healthy_and_only_on_this_machine(yard: Yard)
     assert {"mlflow", "ray", "airflow-api-server", "airflow-scheduler", "serving"} <= names
 
 
+@pytest.mark.nightly  # test_mlflow_loads_the_registered_version_in_a_fresh_process does it in each run
 @pytest.mark.usefixtures("demo")
 def test_the_served_model_loads_and_predicts_with_plain_mlflow(yard: Yard) -> None:
     import subprocess

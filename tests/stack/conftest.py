@@ -74,6 +74,8 @@ class Server:
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
         self.asked: list[tuple[str, str, object]] = []
+        self.shown: list[str | None] = []
+        """The Authorization header of each request."""
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,6 +84,7 @@ class Server:
                 body = json.loads(self.rfile.read(length)) if length else None
                 path = self.path.partition("?")[0]
                 owner.asked.append((self.command, path, body))
+                owner.shown.append(self.headers.get("authorization"))
                 answer = owner.answers.get((self.command, path), (404, {"detail": "not found"}))
                 status, content = answer() if callable(answer) else answer
                 self.send_response(status)

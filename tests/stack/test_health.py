@@ -32,6 +32,22 @@ def test_a_url_that_refuses_says_so(serve: Serve) -> None:
     assert HttpCheck(f"{server.url}/health")(0) == f"{server.url}/health answers 503"
 
 
+def test_a_url_is_shown_the_token_in_a_file(serve: Serve, tmp_path: Path) -> None:
+    server = serve({("GET", "/health"): (200, {})})
+    token = tmp_path / "token"
+    check = HttpCheck(f"{server.url}/health", token)
+    assert "token" in (check(0) or "")
+    token.write_text("secret\n")
+    assert check(0) is None
+    assert server.shown == ["Bearer secret"]
+    assert "secret" not in repr(check)
+
+
+def test_a_url_of_somebody_else_is_not_airflows(serve: Serve) -> None:
+    server = serve({("GET", "/health"): (200, "<html>")})
+    assert "is not Airflow's" in (ask(server, 0) or "")
+
+
 def test_a_url_where_nobody_listens_says_so(ports: object) -> None:
     url = f"http://127.0.0.1:{ports.mlflow}/health"
     assert "does not answer" in (HttpCheck(url)(0) or "")

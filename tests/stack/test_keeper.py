@@ -12,6 +12,7 @@ import pytest
 
 from modelyard.settings import Settings
 from modelyard.stack import keeper
+from modelyard.stack.keys import make_keys
 from tests.stack.conftest import Answers, Server, wait_until
 
 VERSION = ("GET", "/api/version")
@@ -49,6 +50,14 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     monkeypatch.setattr(keeper, "_synchronise", next_result)
     monkeypatch.setattr(keeper.time, "sleep", lambda _seconds: None)
     return results
+
+
+def test_the_dashboard_is_shown_the_token(with_ray: Settings, dashboard: Server) -> None:
+    assert keeper.session_name(with_ray) == "session_1"
+    token = make_keys(with_ray.home / "secrets").ray_token_file.read_text()
+    assert keeper.session_name(with_ray) == "session_1"
+    keeper.stop_serving(with_ray)
+    assert dashboard.shown == [None, f"Bearer {token}", f"Bearer {token}"]
 
 
 def keep(settings: Settings) -> None:

@@ -56,4 +56,12 @@ def test_airflow_reads_the_password_file_as_it_is(tmp_path: Path) -> None:
 def test_keys_do_not_show_in_a_log(tmp_path: Path) -> None:
     keys = make_keys(tmp_path)
     assert keys.password not in repr(keys)
+    assert keys.ray_token_file.read_text() not in repr(keys)
     assert keys.jwt not in repr(keys)
+
+
+def test_rays_token_stays_and_is_none_of_anothers(tmp_path: Path) -> None:
+    token = make_keys(tmp_path / "a").ray_token_file.read_text()
+    assert len(token) == 64
+    assert make_keys(tmp_path / "a").ray_token_file.read_text() == token
+    assert make_keys(tmp_path / "b").ray_token_file.read_text() != token

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 
 from modelyard.artifacts import SplitData
 from modelyard.errors import ServingError
@@ -18,6 +19,10 @@ from modelyard.workspace import Workspace
 from tests.stack.conftest import Answers, Server
 
 PREDICT = ("POST", "/models/digits/predict")
+
+
+def at(url: str) -> Settings:
+    return Settings(endpoint=url)
 
 
 @pytest.fixture
@@ -134,7 +139,7 @@ def test_numbers_and_masks_are_neither_right_nor_wrong(
         {PREDICT: (200, {"predictions": [{"id": "a", "version": 1, "price": {"prediction": 2.0}}]})}
     )
     sample = Sample("1", {}, {"price": "2"}, has_labels=False)
-    (answer,) = send(server.url, "digits", [sample])
+    (answer,) = send(at(server.url), "digits", [sample])
     assert answer.right is None
     assert answer.predictions == {"price": "2"}
 
@@ -155,7 +160,7 @@ def test_samples_go_in_small_batches_and_each_gets_its_answer(
     server = serve({})
     server.answers[PREDICT] = lambda: predict(server)
     samples = [Sample(f"{n}", {"age": n}, {"label": str(n)}) for n in range(10)]
-    answers = list(send(server.url, "digits", samples))
+    answers = list(send(at(server.url), "digits", samples))
     assert [len(body["rows"]) for _, _, body in server.asked] == [8, 2]  # type: ignore[index, call-overload]
     assert [answer.sample for answer in answers] == samples
     assert [answer.sample.name for answer in answers if answer.right] == ["7"]
@@ -166,9 +171,20 @@ def test_samples_go_in_small_batches_and_each_gets_its_answer(
 def test_a_refusal_of_the_endpoint_is_told(serve: Callable[[Answers], Server]) -> None:
     server = serve({PREDICT: (422, {"detail": "row 1: age is missing"})})
     with pytest.raises(ServingError, match=r"answered 422: .*age is missing"):
-        list(send(server.url, "digits", [Sample("1", {}, {})]))
+        list(send(at(server.url), "digits", [Sample("1", {}, {})]))
 
 
 def test_an_endpoint_that_is_down_is_told() -> None:
     with pytest.raises(ServingError, match="does not answer as it should"):
-        list(send("http://127.0.0.1:1", "digits", [Sample("1", {}, {})]))
+        list(send(at("http://127.0.0.1:1"), "digits", [Sample("1", {}, {})]))
+
+
+def test_an_endpoint_that_asks_for_a_key_is_shown_it(
+    serve: Callable[[Answers], Server],
+) -> None:
+    server = serve({})
+    server.answers[PREDICT] = lambda: predict(server)
+    settings = Settings(endpoint=server.url, api_key=SecretStr("mdy_a_b"))
+    list(send(settings, "digits", [Sample("1", {}, {"label": "1"})]))
+    assert server.shown == ["Bearer mdy_a_b"]
+    assert "mdy_a_b" not in repr(settings)

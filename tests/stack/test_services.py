@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.errors import ServingError
 from modelyard.settings import Settings
-from modelyard.stack import environment, ray_worker
+from modelyard.stack import environment, ray_worker, stack, state
 from modelyard.stack.keys import make_keys
-from modelyard.stack.ports import HOST, Ports
+from modelyard.stack.ports import HOST, Ports, read_ports
 from modelyard.stack.services import Service, training_slots
 from modelyard.stack.stack import without
 
@@ -31,8 +32,9 @@ def test_only_the_migration_is_done_when_it_ends(services: dict[str, Service]) -
     assert [name for name, service in services.items() if service.once] == ["airflow-migrate"]
 
 
-def test_the_stack_lives_without_serving_only(services: dict[str, Service]) -> None:
-    assert [name for name, service in services.items() if not service.vital] == ["serving"]
+def test_the_stack_lives_without_serving_and_its_steward(services: dict[str, Service]) -> None:
+    spared = [name for name, service in services.items() if not service.vital]
+    assert spared == ["serving", "steward"]
 
 
 def test_log_servers_that_listen_on_every_interface_are_left_out(
@@ -74,6 +76,37 @@ def test_children_find_the_stack_in_their_environment(settings: Settings, ports:
     assert found["MODELYARD_RAY_ADDRESS"] == f"{HOST}:{ports.ray}"
     assert found["MODELYARD_SERVE_API"] == f"http://{HOST}:{ports.ray_dashboard}"
     assert found["MODELYARD_ENDPOINT"] == f"http://{HOST}:{ports.endpoint}"
+
+
+def test_children_show_rays_token_and_are_told_its_file_only(
+    settings: Settings, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+    file = make_keys(settings.home / "secrets").ray_token_file
+    found = environment.shared(settings, ports)
+    assert found["RAY_AUTH_MODE"] == "token"
+    assert found["RAY_AUTH_TOKEN_PATH"] == found["MODELYARD_RAY_TOKEN_PATH"] == str(file)
+    assert file.read_text() not in found.values()
+    assert "RAY_AUTH_TOKEN" not in found
+
+
+def test_a_certificate_makes_the_endpoints_address_one_of_tls(
+    settings: Settings, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings.project)
+    files = {"tls_certificate": Path("endpoint.pem"), "tls_key": Path("endpoint.key")}
+    found = environment.shared(settings.model_copy(update=files), ports)
+    assert found["MODELYARD_ENDPOINT"] == f"https://{HOST}:{ports.endpoint}"
+    assert found["MODELYARD_TLS_CERTIFICATE"] == str(settings.project / "endpoint.pem")
+    assert found["MODELYARD_TLS_KEY"] == str(settings.project / "endpoint.key")
+
+
+def test_a_key_for_commands_is_no_services(
+    settings: Settings, ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELYARD_API_KEY", "secret")
+    assert "MODELYARD_API_KEY" not in environment.shared(settings, ports)
 
 
 def test_bytecode_is_cached_whatever_the_shell_says(
@@ -155,3 +188,12 @@ def test_what_listens_everywhere_is_brought_to_the_loopback(
         tls_utils.add_port_to_grpc_server(None, address) for address in ("[::]:0", "127.0.0.1:1")
     ] == [7, 7]
     assert asked == ["127.0.0.1:0", "127.0.0.1:1"]
+
+
+def test_a_certificate_that_is_not_there_is_refused_before_anything_is_started(
+    settings: Settings,
+) -> None:
+    files = {"tls_certificate": Path("/none.pem"), "tls_key": Path("/none.key")}
+    with pytest.raises(ServingError, match=r"/none\.pem cannot be read"):
+        stack.up(settings.model_copy(update=files), read_ports(any_free=True), lambda _event: None)
+    assert not state.leftovers(settings)

@@ -18,6 +18,7 @@ from rich.table import Table
 from modelyard.cli.output import AsJson, err, out, print_json
 from modelyard.settings import Settings, get_settings
 from modelyard.stack import stack
+from modelyard.stack.environment import endpoint_url
 from modelyard.stack.keys import ADMIN
 from modelyard.stack.lifecycle import last_lines
 from modelyard.stack.ports import read_ports
@@ -100,14 +101,15 @@ def _start(settings: Settings, free_ports: bool) -> stack.Running:
 def print_places(running: stack.Running) -> None:
     """Say where everything is to be seen."""
     ports = running.ports
-    for title, service in (
-        ("Airflow", "airflow"),
-        ("MLflow", "mlflow"),
-        ("Ray", "ray_dashboard"),
-        ("predictions", "endpoint"),
+    for title, url in (
+        ("Airflow", ports.url("airflow")),
+        ("MLflow", ports.url("mlflow")),
+        ("Ray", ports.url("ray_dashboard")),
+        ("predictions", endpoint_url(get_settings(), ports)),
     ):
-        out.print(f"{title + ':':<13}{ports.url(service)}", markup=False)
+        out.print(f"{title + ':':<13}{url}", markup=False)
     keys = running.keys
+    out.print(f"Ray asks for the token in {keys.ray_token_file}", markup=False)
     if keys.fresh:
         out.print(f"Airflow user {ADMIN}, password {keys.password}", markup=False)
         out.print(f"(shown this once; kept in {keys.password_file})", markup=False)

@@ -106,7 +106,7 @@ def _predict_and_watch(demo: Demo, title: str, samples: Sequence[Sample]) -> Pat
     """Send samples, show the answers, and compare what came in with what the model learned from."""
     demo.out.rule(f"predict: {title}", align="left")
     began = time.monotonic()
-    answers = list(send(demo.settings.endpoint, demo.spec.name, samples))
+    answers = list(send(demo.settings, demo.spec.name, samples))
     seconds = time.monotonic() - began
     demo.out.print(_table(demo.spec, answers[:SHOWN]))
     demo.out.print(f"{_score(answers)}{len(answers)} predictions in {seconds:.1f} s")

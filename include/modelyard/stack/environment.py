@@ -16,6 +16,8 @@ from modelyard.stack.processes import STACK
 UNWANTED = (
     "PYTHONDONTWRITEBYTECODE",  # without cached bytecode every start takes twice as long
     "RAY_ADDRESS",  # a process would join a cluster that is not ours
+    "RAY_AUTH_TOKEN",  # it would be preferred to our token's file
+    "MODELYARD_API_KEY",  # it is for commands, and no service needs it
     "MLFLOW_TRACKING_URI",
     "AIRFLOW_CONFIG",
 )
@@ -38,7 +40,8 @@ def stack_id(settings: Settings) -> str:
 def shared(settings: Settings, ports: Ports) -> dict[str, str]:
     """All that every service of the stack gets, on top of what the user's shell has."""
     inherited = {name: value for name, value in os.environ.items() if name not in UNWANTED}
-    return {**inherited, **QUIET, **_python(inherited), **_modelyard(settings, ports), **_ray()}
+    ours = {**_modelyard(settings, ports), **_ray(settings)}
+    return {**inherited, **QUIET, **_python(inherited), **ours}
 
 
 def _python(inherited: Mapping[str, str]) -> dict[str, str]:
@@ -59,22 +62,40 @@ def _modelyard(settings: Settings, ports: Ports) -> dict[str, str]:
         "MODELYARD_TRACKING_URI": ports.url("mlflow"),
         "MODELYARD_RAY_ADDRESS": f"{HOST}:{ports.ray}",
         "MODELYARD_SERVE_API": ports.url("ray_dashboard"),
-        "MODELYARD_ENDPOINT": ports.url("endpoint"),
+        "MODELYARD_RAY_TOKEN_PATH": str(own_ray_token(settings)),
+        "MODELYARD_ENDPOINT": endpoint_url(settings, ports),
     }
     if settings.database_override:
         values["MODELYARD_DATABASE_URL"] = settings.database_override
+    for name in ("tls_certificate", "tls_key", "tls_ca"):
+        file = getattr(settings, name)
+        if file is not None:  # services do not stand where the command was given
+            values[f"MODELYARD_{name.upper()}"] = str(file.absolute())
     return values
 
 
-def _ray() -> dict[str, str]:
+def endpoint_url(settings: Settings, ports: Ports) -> str:
+    """Spell the endpoint's address; it talks TLS where there is a certificate."""
+    url = ports.url("endpoint")
+    return url if settings.tls_certificate is None else url.replace("http:", "https:", 1)
+
+
+def own_ray_token(settings: Settings) -> Path:
+    """The file with the token of the stack's Ray, whatever cluster the settings name."""
+    return settings.home / "secrets" / "ray_token"
+
+
+def _ray(settings: Settings) -> dict[str, str]:
     return {
         # Ray takes 127.0.0.1 for the machine's outward address, and listens on every interface,
         # unless it is told that this system cannot be part of a cluster.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_COLOR_PREFIX": "0",
-        # Unsaid, it depends on whether any program of this user ever left a token in ~/.ray.
-        "RAY_AUTH_MODE": "disabled",
+        # Whoever reaches Ray's ports runs code here, so all of them ask for a token; its file is
+        # named here and not its text, which every process's owner could read.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(own_ray_token(settings)),
     }
 
 

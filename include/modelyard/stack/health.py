@@ -25,10 +25,12 @@ class HttpCheck:
     """Healthy when a URL answers 200."""
 
     url: str
+    token_file: Path | None = None
+    """What is in it is shown as a bearer's token."""
 
     def __call__(self, since: float) -> str | None:  # noqa: ARG002 - the protocol's
         """Ask the URL."""
-        answer = _get(self.url)
+        answer = _get(self.url, self.token_file)
         return answer if isinstance(answer, str) else None
 
 
@@ -44,7 +46,10 @@ class AirflowCheck:
         answer = _get(self.url)
         if isinstance(answer, str):
             return answer
-        seen = json.loads(answer).get(self.component) or {}
+        try:
+            seen = json.loads(answer).get(self.component) or {}
+        except (ValueError, AttributeError):
+            return f"{self.url} is not Airflow's"  # somebody else took the port meanwhile
         beat = seen.get(f"latest_{self.component}_heartbeat")
         if beat is None or datetime.fromisoformat(beat).timestamp() < since:
             return "no heartbeat yet"
@@ -68,12 +73,16 @@ class FileCheck:
         return None if problem is None else str(problem)
 
 
-def _get(url: str) -> bytes | str:
+def _get(url: str, token_file: Path | None = None) -> bytes | str:
     """Return the body, or say why there is none."""
     import httpx
 
     try:
-        answer = httpx.get(url, timeout=ASK_SECONDS, trust_env=False)
+        token = None if token_file is None else token_file.read_text(encoding="utf-8").strip()
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(url, timeout=ASK_SECONDS, headers=headers, trust_env=False)
+    except OSError as error:
+        return f"the token for {url} cannot be read: {error.strerror}"
     except httpx.HTTPError as error:
         return f"{url} does not answer: {error or type(error).__name__}"
     if answer.status_code != httpx.codes.OK:

@@ -14,10 +14,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import NoReturn
 
-from modelyard.errors import ModelyardError
+from modelyard.errors import ComputeError, ModelyardError
+from modelyard.ray_access import ray_headers
 from modelyard.settings import Settings, get_settings
 from modelyard.stack.services import READY_FILE, services_folder
 from modelyard.workspace import write_atomically
@@ -29,6 +31,7 @@ PATIENCE = 2
 STOP_SECONDS, STOP_POLL_SECONDS = 8.0, 0.2
 APPLICATIONS = "/api/serve/applications/"
 SYNC = "--sync"
+NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 log = logging.getLogger(__name__)
 
 
@@ -56,30 +59,37 @@ def keep(settings: Settings) -> NoReturn:
 def stop_serving(settings: Settings) -> None:
     """Take all applications down, so that their replicas write out what they logged."""
     deadline = time.monotonic() + STOP_SECONDS
-    url = f"{settings.serve_api}{APPLICATIONS}"
-    with contextlib.suppress(urllib.error.URLError, OSError, ValueError):
-        if not _applications(url):
+    with contextlib.suppress(urllib.error.URLError, OSError, ValueError, ComputeError):
+        if not _applications(settings):
             return
-        request = urllib.request.Request(url, method="DELETE")  # noqa: S310 - as below
-        urllib.request.urlopen(request, timeout=STOP_SECONDS).close()  # noqa: S310 - as below
-        while _applications(url) and time.monotonic() < deadline:
+        _ask(settings, APPLICATIONS, method="DELETE", seconds=STOP_SECONDS).close()
+        while _applications(settings) and time.monotonic() < deadline:
             time.sleep(STOP_POLL_SECONDS)
 
 
-def _applications(url: str) -> object:
-    with urllib.request.urlopen(url, timeout=ASK_SECONDS) as answer:  # noqa: S310 - as below
+def _applications(settings: Settings) -> object:
+    with _ask(settings, APPLICATIONS) as answer:
         return json.load(answer)["applications"]
 
 
 def session_name(settings: Settings) -> str | None:
     """Name Ray's session, which every start of Ray has of its own; None while Ray is down."""
     try:
-        with urllib.request.urlopen(  # noqa: S310 - an HTTP address of the stack's own
-            f"{settings.serve_api}/api/version", timeout=ASK_SECONDS
-        ) as answer:
+        with _ask(settings, "/api/version") as answer:
             return str(json.load(answer)["session_name"])
-    except (urllib.error.URLError, OSError, ValueError):
+    except (urllib.error.URLError, OSError, ValueError, ComputeError):
         return None
+
+
+def _ask(
+    settings: Settings, path: str, *, method: str = "GET", seconds: float = ASK_SECONDS
+) -> HTTPResponse:
+    """Ask Ray's dashboard, an HTTP address of the stack's own, showing its token."""
+    request = urllib.request.Request(  # noqa: S310 - as said
+        f"{settings.serve_api}{path}", headers=ray_headers(settings), method=method
+    )
+    answer: HTTPResponse = NO_PROXY.open(request, timeout=seconds)
+    return answer
 
 
 def ready_file(settings: Settings) -> Path:

@@ -14,6 +14,7 @@ OWNER_ONLY = 0o600
 PRIVATE_FOLDER = 0o700
 KEY_BYTES = 64
 PASSWORD_BYTES = 18
+RAY_TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Keys:
     fernet: str
     password: str
     password_file: Path
+    ray_token_file: Path
+    """Ray reads its token from there; nobody is told it by name."""
     fresh: bool
     """Whether the password was made just now, and so has to be shown."""
 
@@ -45,8 +48,14 @@ def make_keys(folder: Path) -> Keys:
         fernet=_keep(folder / "airflow_fernet", base64.urlsafe_b64encode(os.urandom(32)).decode()),
         password=json.loads(_keep(passwords, made))[ADMIN],
         password_file=passwords,
+        ray_token_file=_ray_token(folder / "ray_token"),
         fresh=fresh,
     )
+
+
+def _ray_token(file: Path) -> Path:
+    _keep(file, secrets.token_hex(RAY_TOKEN_BYTES))
+    return file
 
 
 def _keep(file: Path, new: str) -> str:

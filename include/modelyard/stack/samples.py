@@ -13,7 +13,9 @@ from pydantic import JsonValue
 
 from modelyard.artifacts import SplitData
 from modelyard.errors import ServingError
+from modelyard.settings import Settings
 from modelyard.spec.models import Spec
+from modelyard.tls import client_context
 from modelyard.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -133,16 +135,23 @@ def _larger(value: JsonValue) -> JsonValue:
     return value * 1.5 if isinstance(value, float) else value
 
 
-def send(endpoint: str, model: str, samples: Sequence[Sample]) -> Iterator[Answer]:
+def send(settings: Settings, model: str, samples: Sequence[Sample]) -> Iterator[Answer]:
     """Send samples to the endpoint in small batches and tell each answer as it comes.
+
+    Where the endpoint asks for an API key, it is shown that of MODELYARD_API_KEY.
 
     Raises:
         ServingError: the endpoint does not answer, or refuses.
     """
     import httpx
 
-    url = f"{endpoint}/models/{model}/predict"
-    with httpx.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
+    url = f"{settings.endpoint}/models/{model}/predict"
+    key = settings.api_key
+    headers = {} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}
+    trusted = client_context(settings)
+    with httpx.Client(
+        timeout=ANSWER_SECONDS, headers=headers, verify=trusted, trust_env=False
+    ) as client:
         for start in range(0, len(samples), BATCH):
             batch = samples[start : start + BATCH]
             document = _post(client, url, [dict(sample.row) for sample in batch])

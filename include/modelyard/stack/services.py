@@ -16,6 +16,7 @@ from modelyard.stack.ports import HOST, Ports
 from modelyard.stack.ray_worker import HOOK, SETUP_HOOK
 
 READY_FILE = "serving.json"
+STEWARD_FILE = "steward.json"
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 START_SECONDS = 240.0
 AIRFLOW_STOP_SECONDS = 6
@@ -53,9 +54,10 @@ def all_services(
     """List the stack's services, each after all that it waits for."""
     return (
         _mlflow(settings, ports),
-        _ray(ports, runtime),
+        _ray(ports, keys, runtime),
         *_airflow(settings, ports, keys),
         _serving(settings, ports),
+        _steward(settings, ports, keys),
     )
 
 
@@ -79,7 +81,7 @@ def _mlflow(settings: Settings, ports: Ports) -> Service:
     )
 
 
-def _ray(ports: Ports, runtime: Path) -> Service:
+def _ray(ports: Ports, keys: Keys, runtime: Path) -> Service:
     url = ports.url("ray_dashboard")
     options = {
         "--node-ip-address": HOST,
@@ -103,14 +105,15 @@ def _ray(ports: Ports, runtime: Path) -> Service:
         name="ray",
         title="Ray",
         command=(*command, *_flat(options)),
-        check=HttpCheck(f"{url}/api/serve/applications/"),
+        check=HttpCheck(f"{url}/api/serve/applications/", keys.ray_token_file),
         url=url,
         environment={
             # Ray would wait for running actors to end by themselves; serving was stopped before.
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-            # Serve kills what does not answer in time; on a busy machine that is what is starting.
-            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "90",
-            "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "30",
+            # On a busy machine a node takes longer than the usual 30 s to be known to its own head.
+            "RAY_raylet_start_wait_time_s": "120",
+            # Ray's workers would yield to everything else; here only trainings do, by themselves.
+            "RAY_worker_niceness": "0",
             SETUP_HOOK: HOOK,
         },
     )
@@ -174,7 +177,26 @@ def _serving(settings: Settings, ports: Ports) -> Service:
         command=(sys.executable, "-m", "modelyard.stack.keeper"),
         after=("mlflow", "ray"),
         check=FileCheck(services_folder(settings) / READY_FILE),
-        url=ports.url("endpoint"),
+        url=environment.endpoint_url(settings, ports),
+        vital=False,
+    )
+
+
+def _steward(settings: Settings, ports: Ports, keys: Keys) -> Service:
+    """What moves rollouts on; it bears with whatever is away."""
+    return Service(
+        name="steward",
+        title="Rollouts",
+        command=(sys.executable, "-m", "modelyard.stack.steward"),
+        after=("mlflow", "ray"),
+        check=FileCheck(services_folder(settings) / STEWARD_FILE),
+        environment={
+            "MODELYARD_AIRFLOW_URL": ports.url("airflow"),
+            "MODELYARD_AIRFLOW_PASSWORD_FILE": str(keys.password_file),
+            # NumPy's threads would each keep memory for a few hundred numbers.
+            "OPENBLAS_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
+        },
         vital=False,
     )
 

@@ -26,6 +26,7 @@ from modelyard.stack.services import (
     training_slots,
 )
 from modelyard.stack.supervisor import State, Supervisor
+from modelyard.tls import tls_files
 
 MIGRATE = "airflow-migrate"
 POOL = "training"
@@ -47,15 +48,19 @@ class Running(BaseModel):
 
     def client_settings(self, settings: Settings) -> Settings:
         """The settings of a process that uses this stack."""
-        ports = self.ports
-        return settings.model_copy(
-            update={
-                "tracking_override": ports.url("mlflow"),
-                "ray_address": f"127.0.0.1:{ports.ray}",
-                "serve_api": ports.url("ray_dashboard"),
-                "endpoint": ports.url("endpoint"),
-            }
-        )
+        return _client_settings(settings, self.ports)
+
+
+def _client_settings(settings: Settings, ports: Ports) -> Settings:
+    return settings.model_copy(
+        update={
+            "tracking_override": ports.url("mlflow"),
+            "ray_address": f"127.0.0.1:{ports.ray}",
+            "serve_api": ports.url("ray_dashboard"),
+            "ray_token_override": environment.own_ray_token(settings),
+            "endpoint": environment.endpoint_url(settings, ports),
+        }
+    )
 
 
 def running(settings: Settings) -> Running | None:
@@ -76,6 +81,7 @@ def up(settings: Settings, ports: Ports, report: Report) -> Running:
         found = running(settings)
         if found is not None:
             return found
+        tls_files(_client_settings(settings, ports))  # refused before anything is started
         stop(settings)  # what a crash or a power cut left behind
         ports = claim(ports)
         keys = _keys(settings)
