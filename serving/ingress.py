@@ -1,104 +1,125 @@
-"""The endpoint as a Ray Serve deployment: routes by a table that changes without a restart."""
+"""The endpoint as a Ray Serve deployment: routes by a table that changes without a restart.
+
+Serve starts it, gives it the table, watches and ends it. Requests come to the HTTP server in it, and
+not through Serve's proxy.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from http import HTTPStatus
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, RayServeException
 
 from modelyard.rollout.routes import RouteTable
-from modelyard.settings import get_settings
+from modelyard.settings import Settings, get_settings
+from serving.access.keyring import Keyring
 from serving.app import create_app
-from serving.backend import Description, Predicted
-from serving.log import PredictionLog
-from serving.problems import Refusal
-from serving.rows import Row
+from serving.http.admission import Admission, AdmissionFigures, Capacity
+from serving.http.http_server import HttpServer
+from serving.http.shortcut import add_shortcut
+from serving.prediction_log.log import PredictionLog
+from serving.prediction_log.log_process import ProcessSink
 from serving.service import Service
-from serving.sink import StoreSink
+from serving.traffic.stored import Stored
+from serving.transport.ray_backend import RayBackend
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from ray.serve import Application
-    from ray.serve.handle import DeploymentHandle
+    from starlette.types import ASGIApp
 
-ANSWER_SECONDS: Final = 30.0
 HEALTH_SECONDS: Final = 2.0
+STOP_SECONDS: Final = 20.0
+FIND_SECONDS: Final = 5.0
 
 
-class RayBackend:
-    """Reaches variants through Serve's handles."""
+class Endpoint:
+    """What answers requests, whoever starts it; made and used on the server's event loop."""
 
-    def __init__(self) -> None:
-        self._handles: dict[str, DeploymentHandle[Any]] = {}
+    def __init__(self, settings: Settings, log: PredictionLog) -> None:
+        self.backend = RayBackend()
+        self.capacity = Capacity()
+        self.stored = Stored(settings.database_url)
+        self.keyring = Keyring(settings)
+        self.service = Service(self.backend, log, self.stored, load=self._load)
+        made = create_app(self.service, keyring=self.keyring, cors_origins=settings.cors_origins)
+        add_shortcut(made)
+        self.service.count_also(AdmissionFigures(self.capacity))
+        self.app: ASGIApp = Admission(made, self.capacity)
 
-    async def describe(self, app: str) -> Description:
-        """Ask a variant what it is."""
-        return Description.model_validate(await self._call(app, "describe"))
+    async def route_by(self, table: RouteTable, patience: float = 0.0) -> None:
+        """Take a new table, finding the replicas of what it names first."""
+        routes = [route for found in table.models.values() for route in found]
+        apps = [route.app for route in routes]
+        replaceable = [route.app for route in routes if route.role != "champion"]
+        await self.backend.follow(apps, replaceable, patience)
+        self.service.route_by(table)
 
-    async def predict(self, app: str, rows: Sequence[Row]) -> Predicted:
-        """Let a variant predict checked rows."""
-        answer = await self._call(app, "predict", rows)
-        if isinstance(answer, Predicted):
-            return answer
-        if answer.by_its_rows:
-            raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, answer.reason)
-        detail = f"{app} failed at these rows ({answer.reason}); its log says why"
-        raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
+    def _load(self) -> float:
+        """Say how much of what may be under way is, 0 to 1."""
+        state = self.capacity.state
+        return state.under_way / state.limit
 
-    async def _call(self, app: str, method: str, *arguments: object) -> Any:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await getattr(self._handle(app), method).remote(*arguments)
-        except TimeoutError as error:
-            detail = f"{app} did not answer in {ANSWER_SECONDS:.0f} s; it may be starting"
-            raise Refusal(HTTPStatus.GATEWAY_TIMEOUT, detail, retry_after=10) from error
-        except BackPressureError as error:
-            detail = f"{app} has more requests than it can answer; try again"
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=1) from error
-        except (RayError, RayServeException) as error:
-            self._handles.pop(app, None)
-            detail = f"{app} does not answer; it may be restarting"
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=5) from error
-
-    def _handle(self, app: str) -> DeploymentHandle[Any]:
-        if app not in self._handles:
-            self._handles[app] = serve.get_app_handle(app)
-        return self._handles[app]
+    async def close(self) -> None:
+        """Let go of variants and database."""
+        await self.backend.follow(())
+        await self.service.close()
+        self.keyring.close()
 
 
-@serve.ingress()
 class Ingress:
     """The deployment."""
 
-    def __init__(self) -> None:
-        self._log = PredictionLog(StoreSink(get_settings()))
-        self._service = Service(RayBackend(), self._log)
+    def __init__(self, host: str, port: int) -> None:
+        # Who is let in depends on where it listens, which only who deployed it knows.
+        bound = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        settings = get_settings().model_copy(update={"bind_override": bound})
+        self._address = (host, port)
+        self._log = PredictionLog(ProcessSink())
+        self._server = HttpServer(settings)
+        self._endpoint = self._server.run(self._make(settings))
+        # What was loaded stays: looking through it again and again would hold requests up.
+        gc.collect()
+        gc.freeze()
 
     def reconfigure(self, table: dict[str, Any]) -> None:
-        """Take a new route table."""
-        self._service.route_by(RouteTable.model_validate(table))
+        """Take a new route table; take requests once there is the first."""
+        found = RouteTable.model_validate(table)
+        self._server.run(self._endpoint.route_by(found, FIND_SECONDS), 2 * FIND_SECONDS)
+        if not self._server.alive:
+            self._server.listen(self._endpoint.app, *self._address)
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
-        """Make the HTTP application in the replica, where its service is."""
-        return create_app(self._service)
+    def check_health(self) -> None:
+        """Tell Serve to start another if this one's HTTP server has ended."""
+        if not self._server.alive:
+            message = "the HTTP server of this replica has ended"
+            raise RuntimeError(message)
 
     async def __del__(self) -> None:
-        """Write the last predictions before the replica ends."""
-        await asyncio.to_thread(self._log.close)
+        """Answer what is under way and write the last predictions before the replica ends."""
+        await asyncio.to_thread(self._stop)
+
+    async def _make(self, settings: Settings) -> Endpoint:
+        return Endpoint(settings, self._log)
+
+    def _stop(self) -> None:
+        try:
+            self._server.stop_listening()
+        finally:
+            self._log.close()
+            self._server.run(self._endpoint.close())
+            self._server.close()
 
 
-def build(_args: dict[str, Any]) -> Application:
-    """Make the Serve application of the endpoint."""
+def build(args: dict[str, Any]) -> Application:
+    """Make the Serve application of the endpoint, which listens on `host` and `port`."""
     deployment = serve.deployment(
         Ingress,
         name="Ingress",
         max_ongoing_requests=256,
         health_check_period_s=HEALTH_SECONDS,
-        graceful_shutdown_timeout_s=15,
+        graceful_shutdown_wait_loop_s=0.1,
+        graceful_shutdown_timeout_s=STOP_SECONDS,
     )
-    return deployment.bind()
+    return deployment.bind(str(args["host"]), int(args["port"]))

@@ -1,17 +1,52 @@
-"""Two pages that work without a network: what is served, and how to call it."""
+"""The endpoint's web pages: ask a model, watch the traffic, read how to call it. None needs a network."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from functools import cache
-from typing import Any
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from http import HTTPStatus
+from typing import Any, Final
 
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from modelyard import __version__
-from modelyard.features import ModelFeature
-from serving.examples import example_value
+from serving.assets import load_assets
+from serving.http.problems import KINDS, Refusal
+
+KEPT: Final = "public, max-age=31536000, immutable"
+ASKED_AGAIN: Final = "no-cache"
+ROWS: Final = "multipart/form-data"
+ADDRESSES: Final = 16
+
+
+def add_pages(app: FastAPI) -> None:
+    """Give an application its pages and the files that they load."""
+
+    @app.get("/", include_in_schema=False)
+    async def start(request: Request) -> Response:
+        return _page(request, _shell("predict", "./"))
+
+    # Whoever asks need show no key, so that it must cost little to answer again.
+    written = lru_cache(maxsize=ADDRESSES)(lambda base: docs_page(app.openapi(), base))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        return _page(request, written(str(request.base_url)))
+
+    @app.get("/static/{revision}/{name}", include_in_schema=False)
+    async def static(request: Request, revision: str, name: str) -> Response:
+        return _file(request, revision, name)
+
+
+def traffic_page(request: Request) -> Response:
+    """Answer the page of live traffic; its address answers JSON to those who ask for that."""
+    response = _page(request, _shell("traffic", "traffic"))
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 @cache
@@ -25,71 +60,90 @@ def _templates() -> Environment:
     )
 
 
-def landing_page(health: Mapping[str, Any], info: Mapping[str, Any], base: str) -> str:
-    """Say what is served here, with links and a request to copy."""
-    return (
-        _templates()
-        .get_template("landing.html")
-        .render(
-            version=__version__,
-            health=health,
-            models=[_model(model, base) for model in info["models"]],
-        )
-    )
+def _render(template: str, here: str, **values: object) -> str:
+    static = f"static/{load_assets().revision}"
+    page = _templates().get_template(template)
+    return page.render(version=__version__, static=static, here=here, **values)
+
+
+@cache
+def _shell(name: str, here: str) -> str:
+    """A page without data: its scripts fetch them."""
+    modules = load_assets().modules(f"{name}.js")[1:]
+    return _render(f"{name}.html", here, modules=modules)
 
 
 def docs_page(openapi: Mapping[str, Any], base: str) -> str:
     """Say what each path takes and answers, out of the OpenAPI document."""
-    operations = [
-        {"path": path, "method": method.upper(), **operation}
-        for path, methods in openapi["paths"].items()
-        for method, operation in methods.items()
-    ]
-    schemas = openapi.get("components", {}).get("schemas", {})
-    return (
-        _templates()
-        .get_template("docs.html")
-        .render(
-            title=openapi["info"]["title"],
-            version=openapi["info"]["version"],
-            description=openapi["info"]["description"],
-            operations=operations,
-            schemas=schemas,
-            base=base.rstrip("/"),
-            type_of=_type_of,
-        )
+    return _render(
+        "docs.html",
+        "docs",
+        description=openapi["info"]["description"],
+        operations=list(_operations(openapi)),
+        schemas=openapi.get("components", {}).get("schemas", {}),
+        base=base.rstrip("/"),
+        kinds=KINDS,
+        type_of=_type_of,
+        schema_names=_schema_names,
     )
 
 
-def _model(model: Mapping[str, Any], base: str) -> dict[str, Any]:
-    signatures = [variant["signature"] for variant in model["variants"] if "signature" in variant]
-    inputs = signatures[0]["inputs"] if signatures else []
-    outputs = signatures[0]["outputs"] if signatures else []
-    command = _command(f"{base.rstrip('/')}/models/{model['name']}/predict", inputs)
-    for mask in [item["name"] for item in outputs if item["type"] == "image"][:1]:
-        command += f" | jq -r .predictions[0].{mask}.prediction | base64 -d > {mask}.png"
-    return {**model, "inputs": inputs, "outputs": outputs, "command": command}
+def _operations(openapi: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            bodies = operation.get("requestBody", {}).get("content", {})
+            yield {
+                **operation,
+                "path": path,
+                "method": method.upper(),
+                "anchor": re.sub(r"\W+", "-", f"{method}{path}").strip("-"),
+                "takes_rows": ROWS in bodies,
+                "bodies": [
+                    (media, _named(body.get("schema", {}))) for media, body in bodies.items()
+                ],
+            }
 
 
-def _command(url: str, inputs: list[Mapping[str, Any]]) -> str:
-    """Write the curl command that sends one row."""
-    if any(item["type"] == "image" for item in inputs):
-        fields = " ".join(
-            f"-F {item['column']}={'@FILE.png' if item['type'] == 'image' else 'VALUE'}"
-            for item in inputs
-        )
-        return f"curl {fields} {url}"
-    row = {item["column"]: example_value(ModelFeature.model_validate(item)) for item in inputs}
-    body = json.dumps({"rows": [row]})
-    return f"curl -H 'Content-Type: application/json' -d '{body}' {url}"
+def _schema_names(answer: Mapping[str, Any]) -> list[str]:
+    """The schemas of an answer that the page describes."""
+    found = [_named(content.get("schema", {})) for content in answer.get("content", {}).values()]
+    return [name for name in dict.fromkeys(found) if name]
+
+
+def _named(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
 def _type_of(schema: Mapping[str, Any]) -> str:
     """Name a JSON schema's type in a word or two."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        return _named(schema)
     if "anyOf" in schema:
         return " or ".join(_type_of(option) for option in schema["anyOf"])
     if schema.get("type") == "array":
         return f"list of {_type_of(schema.get('items', {}))}"
     return str(schema.get("type", "any"))
+
+
+def _page(request: Request, html: str) -> Response:
+    return _tagged(request, html.encode(), "text/html; charset=utf-8", ASKED_AGAIN)
+
+
+def _file(request: Request, revision: str, name: str) -> Response:
+    """Answer a file; under another process's revision it is sent too, but not to be kept."""
+    assets = load_assets()
+    asset = assets.files.get(name)
+    if asset is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "there is no such file; reload the page")
+    cached = KEPT if revision == assets.revision else ASKED_AGAIN
+    return _tagged(request, asset.content, asset.media_type, cached)
+
+
+def _tagged(request: Request, content: bytes, media_type: str, cached: str) -> Response:
+    """Answer content, or only that it is what the browser has (RFC 9110, section 13.1.2)."""
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": cached, "Content-Type": media_type}
+    known = re.findall(r'"[^"]*"', request.headers.get("if-none-match", ""))
+    if tag in known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(content, headers=headers)

@@ -54,13 +54,17 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def cluster() -> Iterator[Settings]:
-    """Start Ray in a process group and a short folder of its own, and end it without a trace."""
+def cluster(home: Path | None = None) -> Iterator[Settings]:
+    """Start Ray in a process group and a short folder of its own, and end it without a trace.
+
+    Args:
+        home: Where Modelyard keeps its things; by default that folder too.
+    """
     folder = Path(tempfile.mkdtemp(prefix="my-", dir="/tmp"))
     gcs, dashboard, agent, client, endpoint = free_ports(5)
     settings = Settings(
         project=folder,
-        MODELYARD_HOME=folder / "home",  # type: ignore[call-arg]
+        MODELYARD_HOME=home or folder / "home",  # type: ignore[call-arg]
         serve_api=f"http://127.0.0.1:{dashboard}",
         endpoint=f"http://127.0.0.1:{endpoint}",
     )
@@ -81,10 +85,12 @@ def cluster() -> Iterator[Settings]:
     words = [word for option in options.items() for word in option]
     environment = {
         **os.environ,
-        "MODELYARD_HOME": str(folder / "home"),
+        "MODELYARD_HOME": str(settings.home),
         "MODELYARD_PROJECT": str(folder),
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray makes its workers yield to everything else, which is not how serving should be.
+        "RAY_worker_niceness": "0",
     }
     with (folder / "ray.log").open("w") as log:
         process = subprocess.Popen(

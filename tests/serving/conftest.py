@@ -9,9 +9,17 @@ from fastapi.testclient import TestClient
 
 from modelyard.store.records import Variant
 from serving.app import create_app
-from serving.log import PredictionLog
+from serving.prediction_log.log import PredictionLog
 from serving.service import Service
 from tests.serving.fakes import DIGITS, FLOWERS, Endpoint, FakeBackend, MemorySink
+from tests.serving.live import Live, live_endpoint
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The interface on a real port; who changes its routes brings them back."""
+    with live_endpoint(tmp_path_factory.mktemp("live")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.batcher import Batcher
+from serving.transport.batcher import Batcher
 
 
 class Slow:

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from serving.images import BadImageError, check_image, from_base64
+from serving.requests.images import BadImageError, as_png, check_image, from_base64
 from tests.serving.fakes import picture
 
 
@@ -62,6 +62,12 @@ def test_an_image_of_too_many_pixels_is_refused_by_its_head(side: int) -> None:
         check_image(bomb(side))
 
 
+def test_a_line_is_refused_for_models_make_its_shorter_side_long() -> None:
+    assert check_image(picture((500, 10))) == 5000
+    with pytest.raises(BadImageError, match="5000 by 1 pixels"):
+        check_image(picture((5000, 1)))
+
+
 def test_an_image_of_several_pages_is_refused() -> None:
     stream = io.BytesIO()
     pages = [Image.new("L", (4, 4), shade) for shade in (0, 100, 200)]
@@ -78,3 +84,40 @@ def test_what_is_not_base64_is_refused(text: str) -> None:
 
 def test_base64_may_have_line_breaks() -> None:
     assert from_base64("aGVs\nbG8=") == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "kept"),
+    [
+        ("BMP", "1", "1"),
+        ("BMP", "RGB", "RGB"),
+        ("TIFF", "RGB", "RGB"),
+        ("TIFF", "CMYK", "RGB"),
+        ("TIFF", "P", "P"),
+    ],
+)
+def test_formats_that_models_cannot_read_become_a_png_of_the_same_pixels(
+    kind: str, mode: str, kept: str
+) -> None:
+    stream = io.BytesIO()
+    original = Image.effect_noise((9, 7), 90).convert(mode)
+    original.save(stream, kind)
+    with Image.open(io.BytesIO(as_png(stream.getvalue()))) as image:
+        assert (image.format, image.mode) == ("PNG", kept)
+        assert image.convert("RGB").tobytes() == original.convert("RGB").tobytes()
+
+
+def test_an_image_of_webp_with_alpha_becomes_a_png() -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (9, 7), (10, 20, 30, 100)).save(stream, "WEBP", lossless=True)
+    with Image.open(io.BytesIO(as_png(stream.getvalue()))) as image:
+        assert (image.format, image.getpixel((0, 0))) == ("PNG", (10, 20, 30, 100))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("PNG", "L"), ("JPEG", "RGB"), ("TIFF", "L"), ("TIFF", "F"), ("WEBP", "RGB")]
+)
+def test_other_files_stay_as_they_were_sent(kind: str, mode: str) -> None:
+    stream = io.BytesIO()
+    Image.new(mode, (9, 7)).save(stream, kind)
+    assert as_png(stream.getvalue()) == stream.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from modelyard.errors import StoreError
 from modelyard.store.database import open_store
-from serving.log import BATCH_ROWS, Entry, PredictionLog
+from modelyard.store.records import ShadowRecord, Tally
+from serving.prediction_log import log as log_module
+from serving.prediction_log.log import BATCH_ROWS, Entry, PredictionLog
 from tests.serving.fakes import MemorySink
 
 
@@ -163,6 +166,92 @@ def test_a_mask_is_not_logged_with_all_its_pixels(sink: MemorySink) -> None:
     assert sink.records[0].outputs == {"mask": None}
 
 
+def tally(trials: int, hits: int, measure: str = "slow") -> Tally:
+    return Tally.model_validate(
+        {
+            "model": "flowers",
+            "version": 3,
+            "phase": "p1",
+            "measure": measure,
+            "trials": trials,
+            "hits": hits,
+        }
+    )
+
+
+def shadow(number: int) -> ShadowRecord:
+    return ShadowRecord(
+        prediction=f"{number:032x}",
+        version=4,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        model="flowers",
+        phase="p1",
+        outputs={"kind": "a"},
+        probability={"kind": 0.5},
+        latency_ms=1.0,
+        agrees=True,
+    )
+
+
+def test_counts_are_added_up_and_written_together(kept: PredictionLog, sink: MemorySink) -> None:
+    for _ in range(10):
+        kept.tally(tally(1, 0))
+    kept.tally(tally(1, 1))
+    kept.tally(tally(2, 2, "errors"))
+    eventually(lambda: len(sink.tallies) == 2)
+    assert sink.tallies["flowers", 3, "p1", "slow"] == (11, 1)
+    assert sink.tallies["flowers", 3, "p1", "errors"] == (2, 2)
+
+
+def test_counts_wait_for_the_database_and_are_not_counted_twice(
+    kept: PredictionLog, sink: MemorySink
+) -> None:
+    sink.fault = StoreError("no database")
+    kept.tally(tally(1, 1))
+    eventually(lambda: kept.state.failing is not None)
+    kept.tally(tally(1, 0))
+    sink.fault = None
+    eventually(lambda: sink.tallies.get(("flowers", 3, "p1", "slow")) == (2, 1))
+
+
+def test_shadow_answers_are_kept_and_bounded_like_predictions(
+    kept: PredictionLog, sink: MemorySink
+) -> None:
+    sink.gate.clear()
+    for number in range(15):
+        kept.shadow(shadow(number))
+    assert (kept.state.queued, kept.state.dropped) == (10, 5)
+    sink.gate.set()
+    eventually(lambda: len(sink.shadows) == 10)
+
+
+def test_who_labels_a_prediction_waits_until_it_is_written(
+    kept: PredictionLog, sink: MemorySink
+) -> None:
+    sink.gate.clear()
+    kept.add([entry(1), entry(2)])
+
+    async def settle() -> bool:
+        waiting = asyncio.create_task(kept.settled([entry(1).id, "unknown"]))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        sink.gate.set()
+        return await waiting
+
+    assert asyncio.run(settle())
+    assert entry(1).id in {record.id for record in sink.records}
+    assert asyncio.run(kept.settled(["never seen"]))
+
+
+def test_waiting_for_a_prediction_ends_if_the_database_is_away(
+    kept: PredictionLog, sink: MemorySink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "SETTLE_SECONDS", 0.05)
+    sink.fault = StoreError("no database")
+    kept.add([entry(1)])
+    assert not asyncio.run(kept.settled([entry(1).id]))
+
+
 def slots(made: Entry) -> dict[str, object]:
     return {name: getattr(made, name) for name in Entry.__slots__}
 
@@ -181,8 +270,8 @@ def test_every_row_is_written_or_counted(sizes: list[int]) -> None:
 PROCESS = """
 import sys, time
 from modelyard.settings import Settings
-from serving.log import PredictionLog
-from serving.sink import StoreSink
+from serving.prediction_log.log import PredictionLog
+from serving.prediction_log.sink import StoreSink
 from tests.serving.test_log import entry
 log = PredictionLog(StoreSink(Settings()))
 log.add([entry(number) for number in range(1200)])

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 
+import httpx
 import pandas as pd
 from PIL import Image
 
 from modelyard.features import ModelFeature, ModelSignature
-from modelyard.store.records import Variant
-from serving.backend import Predicted
-from serving.examples import example_row
-from serving.log import PredictionLog
-from serving.outputs import outputs_of
-from serving.rows import Row
-from tests.serving.fakes import DIGITS, Endpoint, FakeBackend, MemorySink, picture
+from serving.model.examples import example_row
+from serving.model.outputs import outputs_of
+from serving.prediction_log.log import PredictionLog
+from tests.serving.fakes import DIGITS, Endpoint, MemorySink, picture
+from tests.serving.live import Live
 from tests.serving.test_log import Entry, entry, slots
 
 CELLS = ModelSignature(
@@ -35,12 +33,6 @@ CELLS = ModelSignature(
     ),
 )
 MASK = base64.b64encode(picture((40, 30), shade=255)).decode()
-
-
-class MaskBackend(FakeBackend):
-    async def predict(self, app: str, rows: Sequence[Row]) -> Predicted:
-        self.asked.append((app, rows))
-        return Predicted([{"mask": {"prediction": MASK, "share": 0.25}} for _ in rows], 1.0)
 
 
 def test_a_mask_and_its_share_stand_beside_each_other() -> None:
@@ -63,18 +55,20 @@ def test_a_picture_that_waits_to_be_logged_counts_with_its_bytes() -> None:
     assert large.size - small.size == 9999
 
 
-def test_a_mask_is_answered_as_a_picture_over_http(endpoint: Endpoint) -> None:
-    backend = MaskBackend({"cells": CELLS})
-    endpoint.service._backend = backend
-    endpoint.route(Variant(model="cells", version=1, role="champion", weight=1.0))
-    answer = endpoint.client.post("/models/cells/predict", files={"image": ("a.png", picture())})
-    [prediction] = answer.json()["predictions"]
-    with Image.open(io.BytesIO(base64.b64decode(prediction["mask"]["prediction"]))) as image:
-        assert image.size == (40, 30)
-    assert prediction["mask"]["share"] == 0.25
-    page = endpoint.client.get("/").text
-    assert "a mask as PNG in base64" in page
-    assert ".mask.prediction | base64 -d" in page
+def test_a_mask_is_answered_as_a_picture_over_http(live: Live) -> None:
+    files = {"image": ("a.png", picture())}
+    answer = httpx.post(f"{live.url}/models/cells/predict", files=files).json()
+    mask = answer["predictions"][0]["mask"]
+    with Image.open(io.BytesIO(base64.b64decode(mask["prediction"]))) as image:
+        assert image.size == (4, 3)
+    assert mask["share"] == 0.25
+
+
+def test_a_mask_is_answered_as_run_lengths_if_asked_for(live: Live) -> None:
+    files = {"image": ("a.png", picture())}
+    answer = httpx.post(f"{live.url}/models/cells/predict?mask=rle", files=files).json()
+    runs = answer["predictions"][0]["mask"]["prediction"]
+    assert runs == {"height": 3, "width": 4, "values": [255], "lengths": [12]}
 
 
 def test_the_document_says_what_a_mask_is(endpoint: Endpoint) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from modelyard.features import ModelFeature, ModelSignature
-from serving.outputs import outputs_of, plain
+from serving.model.outputs import outputs_of, plain
 
 
 def outputs(*kinds: str) -> ModelSignature:

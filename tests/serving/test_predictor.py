@@ -10,10 +10,10 @@ from PIL import Image
 
 from modelyard.errors import DataError
 from modelyard.features import ModelSignature
-from serving.backend import Description, Predicted
-from serving.examples import example_row
-from serving.predictor import Failure, Predictor
-from serving.rows import Row, check_rows
+from serving.model.examples import example_row
+from serving.model.predictor import Failure, Framed, Predictor
+from serving.requests.rows import Row, check_rows
+from serving.traffic.backend import Description, Predicted
 from tests.serving.fakes import DIGITS, FLOWERS
 
 
@@ -42,7 +42,7 @@ def predictor(model: Doubler, signature: ModelSignature = FLOWERS) -> Predictor:
     description = Description(
         model="flowers", version=1, run=None, mlflow_run=None, metrics={}, signature=signature
     )
-    return Predictor(model, description)
+    return Predictor(Framed(model, signature), description)
 
 
 def request(*lengths: float) -> list[Row]:

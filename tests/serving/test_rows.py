@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.features import ModelFeature, ModelSignature
-from serving import rows as module
-from serving.problems import Refusal
-from serving.rows import check_rows
+from serving.http.problems import Refusal
+from serving.requests import values as module
+from serving.requests.rows import check_rows
 from tests.serving.fakes import DIGITS, FLOWERS, picture
 
 JSON = st.recursive(

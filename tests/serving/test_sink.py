@@ -13,8 +13,8 @@ from modelyard.monitoring.live import profile_files, read_live
 from modelyard.monitoring.profile import summarise
 from modelyard.settings import Settings
 from modelyard.store.database import Store, open_store
-from serving.log import Entry, PredictionLog
-from serving.sink import StoreSink
+from serving.prediction_log.log import Batch, Entry, PredictionLog
+from serving.prediction_log.sink import StoreSink
 from tests.serving.fakes import picture
 
 
@@ -88,4 +88,4 @@ def test_without_a_database_the_sink_says_so(
     (tmp_path / "in").write_text("a file")
     sink = StoreSink(Settings())
     with pytest.raises(StoreError):
-        sink.write([])
+        sink.keep(Batch([]))

@@ -91,9 +91,7 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _sharpness(grey: np.ndarray) -> float:
-    import numpy as np
-
-    steps = [np.abs(np.diff(grey, axis=axis)) for axis in (0, 1)]
+    steps = [abs(grey[1:] - grey[:-1]), abs(grey[:, 1:] - grey[:, :-1])]
     return float(sum(part.mean() for part in steps if part.size))
 
 

@@ -1,0 +1,1 @@
+"""Other people's protocols, spoken to the same service."""

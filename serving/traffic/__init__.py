@@ -1,0 +1,1 @@
+"""Who answers a request, and what is noted of it."""

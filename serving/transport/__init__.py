@@ -1,0 +1,1 @@
+"""The way from the endpoint to the variants."""
