@@ -231,12 +231,14 @@ class Service:
 
         Raises:
             Refusal: 413, 422 naming row and field, 404 where no prediction is known, 503 while the
-                database does not answer.
+                database does not answer or the predictions are not written yet.
         """
         chosen, routes = self.model(name)
         known = await self._described(routes)
         checked = check_labels([one.described.signature for one in known], labels, by)
-        await self._log.settled({label.prediction for label in checked})
+        if not await self._log.settled({label.prediction for label in checked}):
+            detail = "the predictions are not written yet, for the database is slow or away; try again"
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=5)
         saved = await self.ask_store(lambda store: store.save_labels(chosen, checked))
         return labels_answer(chosen, saved)
 

@@ -23,6 +23,7 @@ from modelyard.store.records import (
     now,
 )
 from serving.http.problems import FieldProblem, Refusal
+from serving.prediction_log import log
 from serving.prediction_log.log import Batch
 from serving.requests.feedback_labels import MOST_LABELS, check_labels
 from serving.traffic.breaker import RULES
@@ -133,6 +134,21 @@ class TestKeeping:
             if tally.measure == "wrong"
         }
         assert wrong[1] == (1, 1)
+
+    def test_a_label_of_a_prediction_that_is_not_written_in_time_is_to_be_sent_again(
+        self, direct: Direct, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(log, "SETTLE_SECONDS", 0.0)
+        direct.sink.gate.clear()
+
+        async def scene() -> None:
+            [identity] = await answered(direct)
+            await direct.service.feedback("flowers", [{"id": identity, "value": "a"}])
+
+        with pytest.raises(Refusal, match="not written yet") as caught:
+            asyncio.run(scene())
+        direct.sink.gate.set()
+        assert (caught.value.document.status, caught.value.retry_after) == (503, 5)
 
     def test_a_second_label_replaces_the_first(self, direct: Direct, store: Store) -> None:
         async def scene() -> list[dict[str, JsonValue]]:
