@@ -20,8 +20,8 @@ from serving.protocols.invocations import add_invocations
 from serving.routes.errors import add_errors
 from serving.routes.information import add_health, add_information
 from serving.routes.predictions import add_feedback, add_predictions
+from serving.routes.traffic import add_traffic
 from serving.service import Service
-from serving.traffic.traffic_view import add_traffic
 
 DESCRIPTION: Final = "Predictions of the models that Modelyard serves. Errors are problem documents (RFC 9457) that name row, counted from 1, and field."
 CORS_METHODS: Final = ("GET", "POST")

@@ -17,13 +17,14 @@ from modelyard.features import ModelSignature
 from modelyard.rollout.routes import Route, RouteTable
 from modelyard.store.database import Store
 from serving.http.problems import Refusal
+from serving.model.backend import Backend, VariantFault
 from serving.prediction_log.log import PredictionLog
 from serving.requests.bodies import Rows
 from serving.requests.feedback_labels import answer_of as labels_answer
 from serving.requests.feedback_labels import check_labels
+from serving.requests.options import PredictOptions
 from serving.requests.rows import checked_rows
 from serving.traffic.alerts import alerts_of, known_of
-from serving.traffic.backend import Backend, PredictOptions, VariantFault
 from serving.traffic.breaker import Breakers
 from serving.traffic.calls import Answered, Calls
 from serving.traffic.entries import answer_of, entries_of
@@ -237,7 +238,9 @@ class Service:
         known = await self._described(routes)
         checked = check_labels([one.described.signature for one in known], labels, by)
         if not await self._log.settled({label.prediction for label in checked}):
-            detail = "the predictions are not written yet, for the database is slow or away; try again"
+            detail = (
+                "the predictions are not written yet, for the database is slow or away; try again"
+            )
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=5)
         saved = await self.ask_store(lambda store: store.save_labels(chosen, checked))
         return labels_answer(chosen, saved)

@@ -12,9 +12,9 @@ import ray
 from ray import serve
 
 from modelyard.settings import get_settings
+from serving.model.backend import Predicted
 from serving.model.predictor import Failure, load
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted
 from serving.transport.batcher import Batcher
 from serving.transport.link import LinkAddress
 from serving.transport.link_server import LinkServer

@@ -17,11 +17,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from modelyard.features import ModelFeature, ModelSignature
 from modelyard.rollout.routes import ModelTraffic, route_table
 from modelyard.store.records import Variant
+from serving.model.backend import Description, Predicted, VariantFault
 from serving.prediction_log.log import Batch, PredictionLog
 from serving.requests.bodies import Rows
 from serving.requests.rows import Row, check_rows
 from serving.service import Service
-from serving.traffic.backend import Description, Predicted, VariantFault
 
 COLUMNS = 30
 NUMBERS = tuple(

@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.answers import problem_response
 from serving.http.problems import Refusal
-from serving.requests.reading import MOST_BYTES
 
+MOST_BYTES: Final = 10 * 1024 * 1024
 MOST_HEADER_BYTES: Final = 32 * 1024
 MOST_HEADERS: Final = 100
 MOST_URL_BYTES: Final = 8 * 1024

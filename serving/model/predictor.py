@@ -15,10 +15,10 @@ import yaml
 from modelyard.errors import DataError
 from modelyard.features import ModelSignature
 from modelyard.settings import Settings
+from serving.model.backend import Description, Predicted
 from serving.model.examples import example_row
 from serving.model.outputs import Output, outputs_of
 from serving.requests.rows import Row
-from serving.traffic.backend import Description, Predicted
 
 if TYPE_CHECKING:
     import pandas as pd

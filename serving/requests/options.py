@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from starlette.requests import Request
 
 from serving.http.problems import refuse_field
-from serving.traffic.backend import PredictOptions
+
+type MaskFormat = Literal["png", "rle"]
 
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
@@ -35,6 +37,26 @@ PARAMETERS: Final[tuple[dict[str, Any], ...]] = (
         "schema": {"type": "string", "maxLength": LONGEST_KEY},
     },
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """What a caller may ask for besides the prediction, and who the caller is.
+
+    Args:
+        probabilities: Whether every class's probability is told.
+        mask: How a mask is written: a PNG in base64, or the lengths of runs of equal pixels.
+        client: The name of the API key that asks.
+        request: The request's id, as the logs shall have it.
+        pinned: Whether the caller named the version: no other one answers then, and the call is no
+            evidence, for it was not chance that picked.
+    """
+
+    probabilities: bool = True
+    mask: MaskFormat = "png"
+    client: str | None = None
+    request: str | None = None
+    pinned: bool = False
 
 
 def options_of(request: Request) -> PredictOptions:

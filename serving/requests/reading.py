@@ -10,9 +10,9 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from serving.http.limits import MOST_BYTES
 from serving.http.problems import Refusal
 
-MOST_BYTES: Final = 10 * 1024 * 1024
 BODY_SECONDS: Final = 30.0
 _UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 

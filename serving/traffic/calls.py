@@ -12,8 +12,8 @@ from typing import Final
 
 from modelyard.rollout.routes import Route
 from serving.http.problems import Refusal
+from serving.model.backend import FaultKind, VariantFault
 from serving.requests.bodies import Rows
-from serving.traffic.backend import FaultKind, VariantFault
 from serving.traffic.breaker import Breakers, Outcome, Permit
 from serving.traffic.figures import FallbackReason, Figures
 from serving.traffic.router import Lanes

@@ -13,7 +13,7 @@ from modelyard.rollout.routes import Route
 from serving.model.masks import run_lengths
 from serving.model.outputs import Output
 from serving.prediction_log.log import Entry
-from serving.traffic.backend import PredictOptions
+from serving.requests.options import PredictOptions
 from serving.traffic.calls import Answered
 from serving.traffic.ids import new_ids
 from serving.traffic.router import Lanes

@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 from pydantic import JsonValue
 
 from modelyard.rollout.routes import RouteTable
+from serving.model.backend import FaultKind
 from serving.prediction_log.log import LogState
-from serving.traffic.backend import FaultKind
 from serving.traffic.breaker import Breakers, Position
 from serving.traffic.recent import Recent
 

@@ -15,12 +15,12 @@ from pydantic import JsonValue
 from modelyard.rollout.routes import Route
 from modelyard.store.records import ShadowRecord
 from serving.http.problems import Refusal
+from serving.model.backend import VariantFault
 from serving.model.outputs import Output
 from serving.prediction_log.log import PredictionLog
 from serving.prediction_log.sink import brief
 from serving.requests.bodies import Rows
 from serving.traffic.agreement import agrees
-from serving.traffic.backend import VariantFault
 from serving.traffic.breaker import Breakers, Outcome
 from serving.traffic.calls import Answered
 from serving.traffic.figures import Figures

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Final
 
 from serving.http.problems import Refusal
+from serving.model.backend import Backend, Description, FaultKind, Predicted, VariantFault
 from serving.requests.bodies import Rows
 from serving.requests.rows import Row, checked_rows
-from serving.traffic.backend import Backend, Description, FaultKind, Predicted, VariantFault
 
 FAILED: Final[FaultKind] = "failed"
 TIMEOUT: Final[FaultKind] = "timeout"

@@ -24,9 +24,9 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.model.backend import Predicted
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted
 
 HEAD: Final = struct.Struct("!IQ")
 GOING: Final = 0

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
+from serving.model.backend import Predicted
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted
 from serving.transport.link import GOING, Frames, frame, pack_request, unpack_answer
 
 CONNECT_SECONDS: Final = 2.0

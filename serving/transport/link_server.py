@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from serving.model.backend import Predicted
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted
 from serving.transport.link import GOING, Frames, frame, listen, pack_answer, unpack_request
 
 READ_BYTES: Final = 1 << 20

@@ -14,9 +14,9 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, RayServeException
 
 from serving.http.problems import refused_by_model
+from serving.model.backend import Description, FaultKind, Predicted, VariantFault
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Description, FaultKind, Predicted, VariantFault
 from serving.transport.link import LinkAddress
 from serving.transport.link_client import Link, LinkLostError, Links
 

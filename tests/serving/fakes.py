@@ -15,18 +15,13 @@ from pydantic import JsonValue
 from modelyard.features import ModelFeature, ModelSignature
 from modelyard.rollout.routes import ModelTraffic, RouteTable, route_table
 from modelyard.store.records import PredictionRecord, ShadowRecord, Variant
+from serving.model.backend import Description, FaultKind, Predicted, VariantFault
 from serving.prediction_log.log import Batch, Entry, PredictionLog, TallyKey
 from serving.prediction_log.sink import records_of
 from serving.requests.bodies import Rows
+from serving.requests.options import PredictOptions
 from serving.requests.rows import Row
 from serving.service import DEFAULTS, Service
-from serving.traffic.backend import (
-    Description,
-    FaultKind,
-    Predicted,
-    PredictOptions,
-    VariantFault,
-)
 from serving.traffic.stored import Stored
 
 FLOWERS = ModelSignature(

@@ -20,11 +20,11 @@ from modelyard.store.database import Store, open_store
 from modelyard.store.records import Variant
 from serving.app import create_app
 from serving.http.shortcut import add_shortcut
+from serving.model.backend import Predicted
 from serving.model.outputs import Output
 from serving.prediction_log.log import Batch, PredictionLog
 from serving.requests.rows import Row
 from serving.service import Service
-from serving.traffic.backend import Predicted
 from serving.traffic.stored import Stored
 from tests.serving.fakes import DIGITS, FLOWERS, FakeBackend, MemorySink, picture
 

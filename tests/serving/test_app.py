@@ -9,8 +9,8 @@ import re
 import pytest
 
 from modelyard.store.records import Variant
+from serving.http.limits import MOST_BYTES
 from serving.requests.bodies import MOST_ROWS
-from serving.requests.reading import MOST_BYTES
 from tests.serving.fakes import Endpoint, picture
 
 ROW = {"length": 1.5}

@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from modelyard.tracking.client import quiet
+from serving.http.limits import MOST_BYTES
 from serving.http.problems import KINDS
 from serving.requests.bodies import MOST_FIELDS, MOST_ROWS
 from serving.requests.images import MOST_PIXELS, MOST_SCANS
-from serving.requests.reading import BODY_SECONDS, MOST_BYTES
+from serving.requests.reading import BODY_SECONDS
 from serving.requests.values import LONGEST_LABEL, LONGEST_TEXT, MOST_STEPS
 from tests.serving.fakes import picture
 from tests.serving.live import Live

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.model.backend import Predicted
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted
 from serving.transport.link import (
     Frames,
     frame,

@@ -10,10 +10,10 @@ from PIL import Image
 
 from modelyard.errors import DataError
 from modelyard.features import ModelSignature
+from serving.model.backend import Description, Predicted
 from serving.model.examples import example_row
 from serving.model.predictor import Failure, Framed, Predictor
 from serving.requests.rows import Row, check_rows
-from serving.traffic.backend import Description, Predicted
 from tests.serving.fakes import DIGITS, FLOWERS
 
 

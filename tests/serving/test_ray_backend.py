@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from serving.http.problems import Refusal
+from serving.model.backend import Predicted, VariantFault
 from serving.model.predictor import Failure
 from serving.requests.rows import Row
-from serving.traffic.backend import Predicted, VariantFault
 from serving.transport.link_client import Link, Links
 from serving.transport.link_server import LinkServer
 

@@ -16,9 +16,10 @@ from modelyard.features import ModelFeature, ModelSignature
 from modelyard.rollout.routes import ModelTraffic, RouteTable, route_table
 from modelyard.store.records import Variant
 from serving.http.problems import FieldProblem, Refusal, invalid
+from serving.model.backend import FaultKind, VariantFault
 from serving.requests.bodies import Rows
+from serving.requests.options import PredictOptions
 from serving.requests.rows import Row
-from serving.traffic.backend import FaultKind, PredictOptions, VariantFault
 from serving.traffic.breaker import RULES
 from tests.serving.fakes import CHALLENGER, CHAMPION, FLOWERS, Direct
 

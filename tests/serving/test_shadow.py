@@ -16,11 +16,11 @@ from PIL import Image
 from pydantic import JsonValue
 
 from serving.http.problems import FieldProblem, invalid
+from serving.model.backend import VariantFault
 from serving.model.masks import differing, pixels_of, run_lengths
 from serving.requests.rows import Row
 from serving.traffic import shadow
 from serving.traffic.agreement import agrees
-from serving.traffic.backend import VariantFault
 from serving.traffic.breaker import RULES
 from tests.serving.fakes import CHALLENGER, CHAMPION, Direct
 

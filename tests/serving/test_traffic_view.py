@@ -20,9 +20,9 @@ from modelyard.store.records import LedgerEntry, RolloutRecord, Tally, Variant, 
 from serving.app import create_app
 from serving.http.problems import Refusal
 from serving.prediction_log.log import PredictionLog
+from serving.routes.traffic import TrafficView, _bounded, _current
 from serving.service import Service
 from serving.traffic.stored import Stored
-from serving.traffic.traffic_view import TrafficView, _bounded, _current
 from tests.serving.fakes import FLOWERS, Endpoint, FakeBackend, MemorySink
 
 CHAMPION = Variant(model="flowers", version=3, weight=3, role="champion")

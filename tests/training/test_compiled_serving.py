@@ -11,9 +11,9 @@ import pytest
 from modelyard.tracking import registry
 from modelyard.tracking.package import write_package
 from modelyard.training.compiled.plan import FILE
+from serving.model.backend import Predicted
 from serving.model.examples import example_row
 from serving.model.predictor import COMPILED, Failure, Predictor, load
-from serving.traffic.backend import Predicted
 from tests.training.samples import Chain
 
 pytestmark = pytest.mark.heavy

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 from modelyard.api_keys import make_key
 from modelyard.features import ModelSignature
 from modelyard.store.records import Variant
-from serving.traffic.backend import VariantFault
+from serving.model.backend import VariantFault
 from tests.serving.pages.conftest import Visit
 from tests.serving.pages.yard import PETAL, Yard, feature
 

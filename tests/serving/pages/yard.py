@@ -25,11 +25,11 @@ from modelyard.store.database import Store, open_store
 from modelyard.store.records import ApiKey, LedgerEntry, RolloutRecord, Tally, Variant
 from serving.access.keyring import Keyring
 from serving.app import create_app
+from serving.model.backend import Predicted
 from serving.prediction_log.log import Batch, Entry, PredictionLog
 from serving.prediction_log.sink import records_of
 from serving.requests.rows import Row
 from serving.service import Service
-from serving.traffic.backend import Predicted
 from serving.traffic.stored import Stored
 from tests.serving.fakes import FakeBackend
 
@@ -206,7 +206,7 @@ def open_yard(folder: Path) -> Iterator[Yard]:
     service = Service(backend, log, Stored(settings.database_url))
     app = create_app(service, keyring=keyring)
     # Tests do not wait until the traffic's answers of a second ago have grown old.
-    with patch("serving.traffic.traffic_view.KEPT_SECONDS", 0.0), _listening(app) as url:
+    with patch("serving.routes.traffic.KEPT_SECONDS", 0.0), _listening(app) as url:
         yard = Yard(url, service, backend, store, keyring, keys)
         yard.serve(*champions())
         yard.changed = False

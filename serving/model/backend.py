@@ -13,7 +13,6 @@ from serving.model.outputs import Output
 from serving.requests.rows import Row
 
 type FaultKind = Literal["timeout", "overloaded", "down", "failed"]
-type MaskFormat = Literal["png", "rle"]
 
 
 class Description(BaseModel):
@@ -39,26 +38,6 @@ class Predicted:
 
     outputs: list[Output]
     milliseconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class PredictOptions:
-    """What a caller may ask for besides the prediction, and who the caller is.
-
-    Args:
-        probabilities: Whether every class's probability is told.
-        mask: How a mask is written: a PNG in base64, or the lengths of runs of equal pixels.
-        client: The name of the API key that asks.
-        request: The request's id, as the logs shall have it.
-        pinned: Whether the caller named the version: no other one answers then, and the call is no
-            evidence, for it was not chance that picked.
-    """
-
-    probabilities: bool = True
-    mask: MaskFormat = "png"
-    client: str | None = None
-    request: str | None = None
-    pinned: bool = False
 
 
 class VariantFault(Exception):  # noqa: N818 - reads as what happened
