@@ -40,7 +40,8 @@ def main() -> int:
     options = parser.parse_args()
     outcomes = []
     with yard() as at:
-        versions = prepared(at)
+        # The drill of too many requests has a model of its own.
+        versions = (0, 0, 0) if options.only == ["overload"] else prepared(at)
         for name in options.only:
             outcomes.append(_held(name, at, versions))
             print(_line(outcomes[-1]), file=sys.stderr, flush=True)

@@ -17,6 +17,9 @@ from modelyard.rollout.moves import Author
 BY = Author("drill")
 CHANGES = 100
 TIMES_CAPACITY = 5
+SLOW_MODEL = "digits-shufflenet"
+AT_CAPACITY = 16
+CALM_SECONDS, CROWD_SECONDS = 10.0, 15.0
 SETTLE_SECONDS = 3.0
 STARTS_SECONDS = 120.0
 
@@ -35,6 +38,7 @@ class Outcome:
 def weights(yard: Yard, versions: tuple[int, int]) -> Outcome:
     """Change the weights a hundred times under load."""
     first, second = versions
+    serve_control.promote(yard.client, MODEL, first, BY)
     serve_control.split(yard.client, MODEL, {first: 1, second: 1}, BY)
     with running(yard) as sent:
         began = time.monotonic()
@@ -92,21 +96,26 @@ def killed_endpoint(yard: Yard) -> Outcome:
 
 
 def overload(yard: Yard) -> Outcome:
-    """Offer five times what can be answered."""
-    with running(yard, concurrency=16) as sent:
-        began = time.monotonic() - SETTLE_SECONDS
-        time.sleep(10)
-        capacity = sent.rate(began + SETTLE_SECONDS, time.monotonic())
-    (calm,) = sent.milliseconds(0.5)
-    with load(yard.url, yard.body(), rate=TIMES_CAPACITY * capacity) as crowd:
-        time.sleep(15)
-    (accepted, late) = crowd.milliseconds(0.5, 0.99)
+    """Offer five times what can be answered, of a model that is slow enough for one load generator."""
+    yard.train(1, "--set", "model.trainer.epochs=1", model=SLOW_MODEL)
+    serve_control.promote(yard.client, SLOW_MODEL, 1, BY)
+    url, body = f"{yard.client.endpoint}/models/{SLOW_MODEL}/predict", yard.image()
+    with load(url, body, AT_CAPACITY) as sent:
+        time.sleep(SETTLE_SECONDS)
+        began = time.monotonic()
+        time.sleep(CALM_SECONDS)
+        capacity = sent.rate(began, time.monotonic())
+    calm, calm_late = sent.milliseconds(0.5, 0.99, since=began)
+    with load(url, body, rate=TIMES_CAPACITY * capacity) as crowd:
+        time.sleep(CROWD_SECONDS)
+    accepted, late = crowd.milliseconds(0.5, 0.99)
     refused = [one for one in crowd.answers if one.status == BUSY]
     others = [one for one in crowd.failed() if one.status != BUSY]
     slowest = max((one.milliseconds for one in refused), default=0.0)
     bare = sum(one.retry_after is None for one in refused)
     note = (
-        f"capacity {capacity:.0f}/s at 16 at a time, p50 {calm:.0f} ms; offered {TIMES_CAPACITY}x: "
+        f"{SLOW_MODEL}: capacity {capacity:.0f}/s at {AT_CAPACITY} at a time, p50 {calm:.0f} ms, "
+        f"p99 {calm_late:.0f} ms; offered {TIMES_CAPACITY}x: "
         f"{len(crowd.answers) - len(refused) - len(others)} answered, p50 {accepted:.0f} ms, "
         f"p99 {late:.0f} ms; {len(refused)} refused with 503, slowest in {slowest:.0f} ms, "
         f"{bare} without Retry-After; {crowd.unsent} could not be sent"

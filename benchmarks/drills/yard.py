@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import subprocess
@@ -13,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from benchmarks.drills.load import body_of
 from benchmarks.drills.postgres import Postgres, postgres
@@ -61,10 +65,10 @@ class Yard:
             raise RuntimeError(message)
         return done.stdout
 
-    def train(self, seed: int, *options: str) -> int:
+    def train(self, seed: int, *options: str, model: str = MODEL) -> int:
         """Train and register one more version, and serve it if it is the first; return its number."""
         words = ["--set", f"seed={seed}", "--set", "gate=[]", *options]
-        found = json.loads(self.modelyard("run", MODEL, *words, "--json"))
+        found = json.loads(self.modelyard("run", model, *words, "--json"))
         return int(found["register"]["version"])
 
     def rows(self, count: int) -> list[dict[str, object]]:
@@ -77,6 +81,13 @@ class Yard:
     def body(self, count: int = 1) -> bytes:
         """A request's body."""
         return body_of(self.rows(count))
+
+    def image(self) -> bytes:
+        """A request's body with one image."""
+        image = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+        stream = io.BytesIO()
+        image.save(stream, "PNG")
+        return body_of([{"image": base64.b64encode(stream.getvalue()).decode()}])
 
     def replicas(self, version: int | None) -> list[int]:
         """The processes of a version, or of the endpoint, that Serve says run."""
