@@ -1,6 +1,6 @@
 """What a company's endpoint goes through, under load the whole time, on the whole real stack.
 
-    .venv/bin/python -m benchmarks.drills [--only weights replaced replica broken database overload endpoint] [--json FILE]
+    .venv/bin/python -m benchmarks.drills [--only weights replaced replica broken database overload endpoint restart] [--json FILE]
 
 Starts PostgreSQL and the stack on free ports in a temporary home, trains three versions of
 `breast-cancer-mlp` (with two replicas each), goes through the drills and stops everything. A drill
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.drills import faults, traffic
+from benchmarks.drills import faults, restart, traffic
 from benchmarks.drills.traffic import Outcome
 from benchmarks.drills.yard import Yard, yard
 
@@ -29,6 +29,7 @@ DRILLS: dict[str, Drill] = {
     "database": lambda at, _versions: faults.database_away(at),
     "overload": lambda at, _versions: traffic.overload(at),
     "endpoint": lambda at, _versions: traffic.killed_endpoint(at),
+    "restart": lambda at, versions: restart.restarted(at, versions[0], versions[1]),
 }
 
 
