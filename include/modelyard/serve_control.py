@@ -15,7 +15,8 @@ from modelyard.rollout.deploy import Rollout, SetAlias
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.ray_serve import ServeClient
 from modelyard.settings import Settings
-from modelyard.spec.models import ServeSpec, Spec
+from modelyard.spec.models import Spec
+from modelyard.spec.serve import ServeSpec
 from modelyard.store.database import open_store
 from modelyard.tracking import aliases, registry
 from modelyard.workspace import Workspace

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from modelyard.rollout.decide import RolloutState, look
 from modelyard.rollout.evidence import collect
 from modelyard.rollout.sequential import Count, rate_bounds
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.database import Store
 from modelyard.store.records import LedgerEntry, Measure, RolloutRecord, Tally, Variant
 from serving.access.scopes import wants_page

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from modelyard.settings import get_settings
-from modelyard.spec.models import RolloutSpec, ServeSpec
+from modelyard.spec.serve import RolloutSpec, ServeSpec
 from modelyard.store.database import open_store
 from modelyard.store.records import LedgerEntry, RolloutRecord, Variant
 

@@ -11,7 +11,8 @@ from modelyard.rollout.attend import attend, outlook_of
 from modelyard.rollout.deploy import Rollout
 from modelyard.rollout.moves import Author
 from modelyard.settings import Settings
-from modelyard.spec.models import ServeSpec, Spec
+from modelyard.spec.models import Spec
+from modelyard.spec.serve import ServeSpec
 from modelyard.store.database import Store
 from modelyard.store.records import PredictionRecord, RolloutRecord, Tally, now
 from tests.rollout.fakes import FakeServe

@@ -12,7 +12,7 @@ from modelyard.rollout.decide import RolloutState, alpha_of, decide, look
 from modelyard.rollout.evidence import Evidence, collect
 from modelyard.rollout.sequential import Count
 from modelyard.rollout.steps import Stage, first
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.records import Measure, Tally
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

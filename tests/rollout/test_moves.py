@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from modelyard.errors import UsageError
 from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.records import Role, Variant
 
 ME = Author("me", reason="a test")

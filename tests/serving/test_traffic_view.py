@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelyard.rollout.routes import ModelTraffic, route_table
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.database import Store, open_store
 from modelyard.store.records import LedgerEntry, RolloutRecord, Tally, Variant, now
 from serving.app import create_app

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.reigns import reigns
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.records import LedgerEntry, Variant
 
 ME = Author("me")

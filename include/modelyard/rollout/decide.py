@@ -23,7 +23,7 @@ from pydantic import JsonValue
 
 from modelyard.rollout.evidence import Comparison, Evidence, Judgement, as_json, in_words, judge
 from modelyard.rollout.steps import Act, Decision, Stage
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 
 TESTS_A_PHASE = 3
 """errors, slow and wrong; in the shadow step disagreements instead of slow."""

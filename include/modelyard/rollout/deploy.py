@@ -22,7 +22,8 @@ from modelyard.rollout.ray_serve import AppStatus, Endpoint, NotStarted, ServeCl
 from modelyard.rollout.routes import INGRESS_APP, RouteTable, app_name, route_table
 from modelyard.rollout.steps import Decision
 from modelyard.settings import Settings
-from modelyard.spec.models import ServeSpec, Spec, content_hash
+from modelyard.spec.models import Spec, content_hash
+from modelyard.spec.serve import ServeSpec
 from modelyard.store.database import Store
 from modelyard.store.records import RolloutRecord, Variant
 from modelyard.tls import client_context

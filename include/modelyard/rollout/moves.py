@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from modelyard.errors import UsageError
 from modelyard.rollout.steps import Stage, first
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.records import LedgerEntry, Variant, new_id
 
 type Decide = Callable[[Sequence[Variant]], Move | None]

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.steps import first
-from modelyard.spec.models import RolloutSpec, ServeSpec, Spec
+from modelyard.spec.models import Spec
+from modelyard.spec.serve import RolloutSpec, ServeSpec
 from modelyard.store.records import RolloutRecord, Variant
 
 PLANNER = Author("plan")

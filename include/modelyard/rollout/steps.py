@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 
 type Stage = Literal["shadow", "canary", "waiting"]
 type Act = Literal["canary", "wait", "promote", "rollback"]

@@ -12,7 +12,7 @@ from modelyard.rollout import moves
 from modelyard.rollout.moves import Author, Move
 from modelyard.rollout.routes import ModelTraffic
 from modelyard.rollout.steps import Decision, Stage, first
-from modelyard.spec.models import RolloutSpec, ServeSpec
+from modelyard.spec.serve import RolloutSpec, ServeSpec
 from modelyard.store.database import Store
 from modelyard.store.records import UNDER_WAY, RolloutRecord, RolloutStatus, Variant, now
 

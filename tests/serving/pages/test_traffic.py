@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from modelyard.api_keys import make_key
-from modelyard.spec.models import RolloutSpec
+from modelyard.spec.serve import RolloutSpec
 from modelyard.store.records import LedgerEntry, RolloutRecord, Tally, Variant
 from tests.serving.pages.conftest import Visit
 from tests.serving.pages.yard import Yard
