@@ -11,7 +11,7 @@ from modelyard.store.records import Variant
 from serving.app import create_app
 from serving.prediction_log.log import PredictionLog
 from serving.service import Service
-from tests.serving.fakes import DIGITS, FLOWERS, Endpoint, FakeBackend, MemorySink
+from tests.serving.fakes import DIGITS, FLOWERS, Direct, Endpoint, FakeBackend, MemorySink
 from tests.serving.live import Live, live_endpoint
 
 
@@ -39,3 +39,12 @@ def endpoint(sink: MemorySink) -> Iterator[Endpoint]:
     sink.gate.set()
     sink.fault = None
     log.close()
+
+
+@pytest.fixture
+def direct() -> Iterator[Direct]:
+    """A service with fakes behind it, without HTTP."""
+    made = Direct()
+    yield made
+    made.sink.gate.set()
+    made.log.close()
