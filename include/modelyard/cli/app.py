@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from modelyard import __version__
+from modelyard.cli.neighbour import USERS, use_running_stack
 from modelyard.cli.output import err
 from modelyard.errors import ModelyardError
 
@@ -25,6 +26,7 @@ def _version(asked: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(
         False,
         "--version",
@@ -34,6 +36,9 @@ def _root(
     ),
 ) -> None:
     """From a short model spec to a trained, tracked, served and watched deep-learning model."""
+    del version  # its callback has answered
+    if context.invoked_subcommand in USERS:
+        use_running_stack()
 
 
 def build_app() -> typer.Typer:

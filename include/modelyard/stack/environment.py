@@ -32,6 +32,15 @@ QUIET = {
 }
 
 
+ADDRESSES = (
+    "MODELYARD_TRACKING_URI",
+    "MODELYARD_RAY_ADDRESS",
+    "MODELYARD_SERVE_API",
+    "MODELYARD_RAY_TOKEN_PATH",
+    "MODELYARD_ENDPOINT",
+)
+
+
 def stack_id(settings: Settings) -> str:
     """Name the stack of a home folder; the same each time, so that leftovers are known as ours."""
     return hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]
@@ -42,6 +51,12 @@ def shared(settings: Settings, ports: Ports) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     ours = {**_modelyard(settings, ports), **_ray(settings)}
     return {**inherited, **QUIET, **_python(inherited), **ours}
+
+
+def client(settings: Settings, ports: Ports) -> dict[str, str]:
+    """What a process beside the stack needs to use it: its addresses, and where Ray's token lies."""
+    ours = _modelyard(settings, ports)
+    return {name: ours[name] for name in ADDRESSES}
 
 
 def _python(inherited: Mapping[str, str]) -> dict[str, str]:
