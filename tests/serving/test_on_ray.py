@@ -191,7 +191,7 @@ def test_both_versions_answer_and_a_key_stays_with_its_version(served: Served) -
 
 
 def test_no_request_fails_while_weights_move_and_nothing_restarts(served: Served) -> None:
-    before = processes(served.settings)
+    before = settled(served.settings)
     counted: Counter[int] = Counter()
     done = threading.Event()
 
@@ -211,7 +211,7 @@ def test_no_request_fails_while_weights_move_and_nothing_restarts(served: Served
         thread.join()
     assert set(counted) == {200}
     assert counted[200] > 10
-    assert processes(served.settings) == before
+    assert settled(served.settings) == before
 
 
 def test_roll_back_to_a_warm_version_takes_a_moment(served: Served) -> None:
