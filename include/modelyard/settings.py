@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         "Default: the endpoint's own certificate.",
     )
 
+    notify: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
+        default=(),
+        description="Where alerts are delivered, as Apprise URLs separated by spaces or commas, such as "
+        "mailto://..., json://host/path (a webhook) or slack://...; they may hold passwords.",
+    )
+
     energy_country: str = Field(
         default="",
         description="Whose electricity trainings use, as three ISO letters such as DEU, for an estimate of CO2. "

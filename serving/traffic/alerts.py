@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from modelyard.store.database import Store
-from modelyard.store.records import DriftCheck, RolloutRecord
+from modelyard.store.monitoring_records import DriftCheck
+from modelyard.store.records import RolloutRecord
 from serving.traffic.breaker import Position
 
 DRIFT_CHECKS = 100

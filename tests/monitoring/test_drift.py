@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from modelyard.errors import MonitoringError
 from modelyard.monitoring.drift import MIN_ROWS, compare, drifted, pooled
 from modelyard.spec.models import MonitorSpec
-from modelyard.store.records import Verdict
+from modelyard.store.monitoring_records import Verdict
 
 type Draw = Callable[..., pd.DataFrame]
 MONITOR = MonitorSpec()

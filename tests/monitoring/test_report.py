@@ -20,7 +20,8 @@ from modelyard.monitoring.drift import compare
 from modelyard.monitoring.profile import profile_frame, summarise
 from modelyard.monitoring.report import MOST_CHARTS, headline, sure, write_report
 from modelyard.spec.models import MonitorSpec
-from modelyard.store.records import DriftCheck, now
+from modelyard.store.monitoring_records import DriftCheck
+from modelyard.store.records import now
 
 HOSTILE = "<script>alert('x')</script>\" onload=\"alert(1)"
 

@@ -13,15 +13,8 @@ from pydantic import JsonValue
 
 from modelyard.features import ModelFeature, ModelSignature
 from modelyard.store.database import Store, open_store
-from modelyard.store.records import (
-    DriftCheck,
-    PredictionRecord,
-    RolloutRecord,
-    RolloutStatus,
-    Tally,
-    Verdict,
-    now,
-)
+from modelyard.store.monitoring_records import DriftCheck, Verdict
+from modelyard.store.records import PredictionRecord, RolloutRecord, RolloutStatus, Tally, now
 from serving.http.problems import FieldProblem, Refusal
 from serving.prediction_log import log
 from serving.prediction_log.log import Batch
@@ -306,8 +299,6 @@ def check(number: int, drifted: bool) -> DriftCheck:
             effect=0.5,
             effect_name="KS distance",
             drifted=drifted and column == "length",
-            psi=None,
-            js=None,
             reference_rows=10,
             live_rows=10,
             reference_missing=0,

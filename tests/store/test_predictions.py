@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from modelyard.store.database import Store
-from modelyard.store.records import PredictionRecord
+from modelyard.store.predictions import Span
+from modelyard.store.records import Label, PredictionRecord
 
 type Make = Callable[..., PredictionRecord]
 
@@ -132,3 +133,19 @@ def test_ten_thousand_predictions_are_kept_in_seconds(
     record_property("seconds to read 10,000 rows", round(read, 3))
     assert found == records[::-1]
     assert written - begun < 10  # 0.2 s on an idle machine; an insert a row would take minutes
+
+
+def test_a_window_in_time_and_its_labels_are_read_without_records(
+    store: Store, record: Make
+) -> None:
+    store.log_predictions([record(number, embedding=(0.5, 1.0)) for number in range(10)])
+    store.log_predictions([record(20, version=2)])
+    since = Span(since=record(3).at, until=record(5).at)
+    (batch,) = store.seen("digits-cnn", 1, since)
+    assert [one.id for one in batch] == ["p000005", "p000004", "p000003"]
+    assert batch[0].embedding == [0.5, 1.0]
+    assert store.count_predictions("digits-cnn", 1, since) == 3
+    labels = [Label(prediction=f"p00000{number}", output="label", value="7") for number in (1, 4)]
+    store.save_labels("digits-cnn", labels)
+    (known,) = store.labelled("digits-cnn", 1, Span(last=1))
+    assert [(one.id, one.truth) for one in known] == [("p000004", {"label": "7"})]

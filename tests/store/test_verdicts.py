@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from modelyard.store.database import Store
-from modelyard.store.records import DriftCheck, Verdict
+from modelyard.store.monitoring_records import DriftCheck, Verdict
 
 MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -21,8 +21,7 @@ def verdict(column: str) -> Verdict:
         effect=0.2,
         effect_name="KS distance",
         drifted=True,
-        psi=0.1,
-        js=None,
+        measures={"psi": 0.1},
         reference_rows=5000,
         live_rows=1000,
         reference_missing=0.0,

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.monitoring.reference import read_profile, read_sample
 from modelyard.spec.models import MonitorSpec
 from modelyard.store.database import Store
-from modelyard.store.records import DriftCheck, PredictionRecord
+from modelyard.store.monitoring_records import DriftCheck
+from modelyard.store.records import PredictionRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from modelyard.monitoring import statistics
 from modelyard.monitoring.observe import is_identity
 from modelyard.monitoring.statistics import Counts, Numbers, Tested
 from modelyard.spec.models import MonitorSpec
-from modelyard.store.records import Kind, Verdict
+from modelyard.store.monitoring_records import Kind, Verdict
 
 # With fewer rows only differences of a third and more could ever be significant in ten columns.
 MIN_ROWS: Final = 30
@@ -43,8 +43,7 @@ class _Finding:
     missing: tuple[float, float]
     effect: float = 0.0
     tested: Tested | None = None
-    psi: float | None = None
-    js: float | None = None
+    measures: dict[str, float] = field(default_factory=dict)
     note: str | None = None
 
 
@@ -153,8 +152,10 @@ def _compare_numbers(pair: Pair, blank: _Finding) -> _Finding:
         blank,
         tested=tested,
         effect=tested.statistic,
-        psi=statistics.psi(first, second),
-        js=statistics.jensen_shannon(first, second),
+        measures={
+            "psi": statistics.psi(first, second),
+            "jensen_shannon": statistics.jensen_shannon(first, second),
+        },
     )
 
 
@@ -169,8 +170,10 @@ def _compare_words(pair: Pair, blank: _Finding) -> _Finding:
         blank,
         tested=statistics.chi_square(first, second),
         effect=statistics.total_variation(first, second),
-        psi=statistics.psi(first, second),
-        js=statistics.jensen_shannon(first, second),
+        measures={
+            "psi": statistics.psi(first, second),
+            "jensen_shannon": statistics.jensen_shannon(first, second),
+        },
         note=note,
     )
 
@@ -237,8 +240,7 @@ def _verdict(finding: _Finding, adjusted: float | None, monitor: MonitorSpec) ->
         drifted=adjusted is not None
         and adjusted <= monitor.alpha
         and finding.effect >= monitor.min_effect,
-        psi=finding.psi,
-        js=finding.js,
+        measures=finding.measures,
         reference_rows=finding.rows[0],
         live_rows=finding.rows[1],
         reference_missing=finding.missing[0],

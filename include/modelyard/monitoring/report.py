@@ -15,7 +15,7 @@ from modelyard.monitoring.charts import chart, figure
 from modelyard.monitoring.distributions import Distribution
 from modelyard.monitoring.drift import drifted
 from modelyard.monitoring.profile import ColumnSummary
-from modelyard.store.records import DriftCheck
+from modelyard.store.monitoring_records import DriftCheck
 from modelyard.workspace import write_atomically
 
 if TYPE_CHECKING:

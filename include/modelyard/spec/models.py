@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from modelyard.spec.base import Section
 from modelyard.spec.data import DataSpec, Scalar
+from modelyard.spec.monitor import MonitorSpec
 from modelyard.spec.serve import ServeSpec
 
 
@@ -175,35 +176,6 @@ class GateRule(Section):
         return self
 
 
-class MonitorSpec(Section):
-    """How live inputs are watched."""
-
-    windows: tuple[Annotated[int, Field(ge=50)] | Literal["all"], ...] = Field(
-        default=(1000, 10_000, "all"),
-        min_length=1,
-        description="The stretches of predictions that are compared with the reference: the last N, or all.",
-    )
-    alpha: float = Field(
-        default=0.05,
-        gt=0,
-        lt=1,
-        description="The share of windows without drift that may raise a false alarm.",
-    )
-    correction: Literal["benjamini-hochberg", "bonferroni"] = Field(
-        default="benjamini-hochberg",
-        description="How the many columns of one window are accounted for.",
-    )
-    min_effect: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Smaller differences are not drift, however sure they are (0 to 1: KS distance or total variation).",
-    )
-    retrain_on: Literal["warning", "critical", "immediate"] | None = Field(
-        default=None, description="The level of alert that starts a retraining; null never does."
-    )
-
-
 class ResourceSpec(Section):
     """What one training may use."""
 
@@ -311,4 +283,4 @@ def content_hash(value: JsonValue) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-__all__ = ["Scalar", "Spec", "content_hash"]
+__all__ = ["MonitorSpec", "Scalar", "Spec", "content_hash"]

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 
 from modelyard.store.engine import WRITE, describe, translated
-from modelyard.store.tables import Base, DriftCheckRow, LedgerRow
+from modelyard.store.monitoring_tables import DriftCheckRow
+from modelyard.store.tables import Base, LedgerRow
 
 
 class Connected:

@@ -9,7 +9,6 @@ from uuid import uuid4
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 type Role = Literal["champion", "challenger", "warm"]
-type Kind = Literal["number", "category", "missing"]
 type Measure = Literal["errors", "slow", "disagreements", "wrong"]
 type RolloutStatus = Literal["shadow", "canary", "waiting", "promoted", "rolled_back", "stopped"]
 
@@ -66,6 +65,12 @@ class PredictionRecord(Record):
         default=None, description="The version that was chosen and failed, if another answered."
     )
     client: Name | None = Field(default=None, description="The name of the API key that asked.")
+    raw: dict[str, JsonValue] | None = Field(
+        default=None, description="The inputs whole, where the spec asks for them to be kept."
+    )
+    embedding: tuple[float, ...] | None = Field(
+        default=None, description="Where the model places the row, in a few dimensions."
+    )
 
 
 class Variant(Record):
@@ -180,44 +185,3 @@ class ApiKey(Record):
     rate_per_minute: int | None = Field(default=None, ge=1, description="Requests a minute.")
     created: Moment = Field(default_factory=now, description="When it was made.")
     revoked: Moment | None = Field(default=None, description="When it was taken back.")
-
-
-class Verdict(Record):
-    """What a test said of one column of a window."""
-
-    column: str = Field(description="The observed column.")
-    kind: Kind = Field(description="number, category, or missing: how often there is no value.")
-    test: Name = Field(description="What was tested, in words; `none` where nothing could be.")
-    statistic: float | None = Field(description="The test's statistic; null where untested.")
-    p_value: float | None = Field(description="As the test gave it; null where untested.")
-    p_adjusted: float | None = Field(description="Corrected over the window's columns.")
-    effect: float = Field(description="How much differs, 0 to 1.")
-    effect_name: Name = Field(description="KS distance or total variation.")
-    drifted: bool = Field(description="Significant after correction, and large enough.")
-    psi: float | None = Field(description="Population stability index, for information.")
-    js: float | None = Field(description="Jensen-Shannon divergence in bits, for information.")
-    reference_rows: int = Field(description="Rows with a value in the reference.")
-    live_rows: int = Field(description="Rows with a value in the window.")
-    reference_missing: float = Field(description="Share of reference rows without a value.")
-    live_missing: float = Field(description="Share of the window's rows without a value.")
-    note: str | None = Field(default=None, description="What a reader should know besides.")
-
-
-class DriftCheck(Record):
-    """One comparison of a window with the reference."""
-
-    id: Name = Field(default_factory=new_id, description="A second check of one id is ignored.")
-    at: Moment = Field(default_factory=now, description="When it was made.")
-    model: Name = Field(description="The model's name.")
-    version: int = Field(description="The model version whose inputs were compared.")
-    window: Name = Field(description="What was asked for: the last N, or all.")
-    rows: int = Field(description="Predictions in the window.")
-    first_at: Moment = Field(description="The window's oldest prediction.")
-    last_at: Moment = Field(description="The window's newest prediction.")
-    reference_rows: int = Field(description="Rows in the reference.")
-    alpha: float = Field(description="The share of windows that may raise a false alarm.")
-    correction: Name = Field(description="How the many columns were accounted for.")
-    min_effect: float = Field(description="Smaller differences are not drift.")
-    drifted: bool = Field(description="Whether any column drifted.")
-    run: Name | None = Field(default=None, description="The run that asked for it.")
-    verdicts: tuple[Verdict, ...] = Field(description="One a column, most drifted first.")

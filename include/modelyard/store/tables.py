@@ -13,7 +13,6 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Dialect,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -35,6 +34,8 @@ NAMING: Final = {
 # SQLite counts up by itself only in a column that it calls INTEGER.
 COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
 DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
+# Where there is none, there is NULL and not the JSON word null.
+KEPT: Final = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -111,6 +112,8 @@ class Prediction(Base):
     phase: Mapped[str | None]
     fallback_from: Mapped[int | None]
     client: Mapped[str | None]
+    raw: Mapped[dict[str, JsonValue] | None] = mapped_column(KEPT)
+    embedding: Mapped[list[float] | None] = mapped_column(KEPT)
 
 
 class VariantRow(Base):
@@ -245,52 +248,3 @@ class ApiKeyRow(Base):
     rate_per_minute: Mapped[int | None]
     created: Mapped[datetime]
     revoked: Mapped[datetime | None]
-
-
-class DriftCheckRow(Base):
-    """Every comparison of a window with its reference."""
-
-    __tablename__ = "drift_checks"
-    __table_args__ = (Index(None, "model", "at"),)
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    at: Mapped[datetime]
-    model: Mapped[str]
-    version: Mapped[int]
-    window: Mapped[str]
-    rows: Mapped[int]
-    first_at: Mapped[datetime]
-    last_at: Mapped[datetime]
-    reference_rows: Mapped[int]
-    alpha: Mapped[float]
-    correction: Mapped[str]
-    min_effect: Mapped[float]
-    drifted: Mapped[bool]
-    run: Mapped[str | None]
-
-
-class VerdictRow(Base):
-    """One column of a comparison."""
-
-    __tablename__ = "verdicts"
-
-    check_id: Mapped[str] = mapped_column(
-        ForeignKey("drift_checks.id", ondelete="CASCADE"), primary_key=True
-    )
-    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    column: Mapped[str] = mapped_column(Text)
-    kind: Mapped[str]
-    test: Mapped[str]
-    statistic: Mapped[float | None]
-    p_value: Mapped[float | None]
-    p_adjusted: Mapped[float | None]
-    effect: Mapped[float]
-    effect_name: Mapped[str]
-    drifted: Mapped[bool]
-    psi: Mapped[float | None]
-    js: Mapped[float | None]
-    reference_rows: Mapped[int]
-    live_rows: Mapped[int]
-    reference_missing: Mapped[float]
-    live_missing: Mapped[float]
-    note: Mapped[str | None] = mapped_column(Text)

@@ -2,8 +2,11 @@
 
 from alembic import context
 
+from modelyard.store import monitoring_tables
 from modelyard.store.tables import Base
 
+# Its tables are known to Base once it is imported.
+assert monitoring_tables
 connection = context.config.attributes.get("connection")
 if connection is None:
     REFUSAL = "Modelyard migrates by itself: run `modelyard db upgrade`"
