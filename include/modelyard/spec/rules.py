@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from modelyard.spec import ludwig_limits, ludwig_schema, paths
+from modelyard.spec import ludwig_limits, ludwig_schema, monitor_rules, paths
 from modelyard.spec.conv import too_small
 from modelyard.spec.hints import did_you_mean, nearest
 from modelyard.spec.lines import FieldPath, Finding
@@ -52,6 +52,7 @@ def check(raw: Raw) -> list[Finding]:
         *_search(raw, model),
         *_resources(raw),
         *_rollout(raw, model),
+        *monitor_rules.check(raw, model),
     ]
 
 
