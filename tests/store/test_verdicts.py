@@ -56,6 +56,26 @@ def test_comparisons_come_back_newest_first(store: Store) -> None:
     assert store.verdicts("m", 1) == [newer]
 
 
+def test_comparisons_are_chosen_by_version_window_and_segment(store: Store) -> None:
+    plain = check("c1")
+    whole = plain.model_copy(update={"id": "c2", "window": "all"})
+    part = plain.model_copy(update={"id": "c3", "segment": "site=a"})
+    later = plain.model_copy(update={"id": "c4", "version": 4})
+    for one in (plain, whole, part, later):
+        store.save_verdicts(one)
+    assert store.verdicts("m", version=3, window="1000", segment="") == [plain]
+    assert store.verdicts("m", segment="site=a") == [part]
+    assert store.verdicts("m", version=4) == [later]
+    assert store.verdicts("m", version=5) == []
+    assert store.drift_views("m") == [
+        (4, "1000", ""),
+        (3, "1000", ""),
+        (3, "1000", "site=a"),
+        (3, "all", ""),
+    ]
+    assert store.drift_views("other") == []
+
+
 def test_a_comparison_that_is_saved_again_is_left_alone(store: Store) -> None:
     store.save_verdicts(check("c1"))
     store.save_verdicts(check("c1", columns=("other",)))

@@ -6,6 +6,8 @@ from modelyard.store import migrate
 from modelyard.store.api_keys import KeyQueries
 from modelyard.store.engine import make_engine, parse_url
 from modelyard.store.evidence import EvidenceQueries
+from modelyard.store.figures import FigureQueries
+from modelyard.store.lineage import LineageQueries
 from modelyard.store.monitoring import MonitoringQueries
 from modelyard.store.predictions import PredictionQueries
 from modelyard.store.rollouts import RolloutQueries
@@ -22,5 +24,13 @@ def open_store(url: str) -> Store:
     return Store(engine)
 
 
-class Store(PredictionQueries, RolloutQueries, EvidenceQueries, MonitoringQueries, KeyQueries):
+class Store(
+    PredictionQueries,
+    RolloutQueries,
+    EvidenceQueries,
+    MonitoringQueries,
+    LineageQueries,
+    FigureQueries,
+    KeyQueries,
+):
     """Queries and writes; each method is one transaction, and safe from any thread."""

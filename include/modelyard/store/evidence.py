@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import batched
+from typing import NamedTuple
 
 from pydantic import JsonValue
 from sqlalchemy import Connection, select
@@ -14,8 +16,23 @@ from modelyard.store.records import Label, LabelsSaved, Measure, ShadowRecord, T
 from modelyard.store.tables import LabelRow, Prediction, ShadowRow, TallyRow
 
 IDS_A_QUERY = 500
-type Answers = dict[str, list[tuple[int, str, Mapping[str, JsonValue]]]]
-"""Prediction to (version, phase, outputs) of each version that answered it, seen or unseen."""
+COUNTED = ("trials", "hits")
+ABOUT = ("model", "version", "answered")
+"""What a label's row repeats of its prediction."""
+type Row = dict[str, object]
+
+
+class Answer(NamedTuple):
+    """What one version answered to a prediction's row, seen or unseen."""
+
+    version: int
+    phase: str
+    at: datetime
+    outputs: Mapping[str, JsonValue]
+
+
+type Answers = dict[str, list[Answer]]
+"""Prediction to the answers of each version, the seen one first."""
 type Counts = Counter[tuple[str, str, int]]
 """(model, phase, version) to how many."""
 
@@ -65,7 +82,7 @@ class EvidenceQueries(Connected):
             answers = _answers(connection, model, ids)
             known = [latest[key] for key in sorted(latest) if key[0] in answers]
             before = _labels_of(connection, ids)
-            self._keep_labels(connection, model, [_judged(label, answers) for label in known])
+            self._keep_labels(connection, model, [_row(label, answers) for label in known])
             self._add_tallies(connection, _recount(model, known, before, answers))
         replaced = sum((label.prediction, label.output) in before for label in known)
         unknown = tuple(one for one in ids if one not in answers)
@@ -73,7 +90,7 @@ class EvidenceQueries(Connected):
 
     def labels(self, model: str, *, last: int | None) -> list[Label]:
         """Return the model's `last` labels, newest first."""
-        query = columns_of(LabelRow, without=("model",)).where(LabelRow.model == model)
+        query = columns_of(LabelRow, without=ABOUT).where(LabelRow.model == model)
         query = query.order_by(LabelRow.at.desc(), LabelRow.prediction).limit(last)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
@@ -89,18 +106,15 @@ class EvidenceQueries(Connected):
         added = {name: getattr(TallyRow, name) + statement.excluded[name] for name in COUNTED}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=added), rows)
 
-    def _keep_labels(self, connection: Connection, model: str, labels: Sequence[Label]) -> None:
-        if not labels:
+    def _keep_labels(self, connection: Connection, model: str, rows: Sequence[Row]) -> None:
+        if not rows:
             return
         statement = self._insert(LabelRow)
         changed = {name: statement.excluded[name] for name in ("value", "at", "by", "wrong")}
         statement = statement.on_conflict_do_update(
             index_elements=["prediction", "output"], set_=changed
         )
-        connection.execute(statement, [{"model": model, **dict(label)} for label in labels])
-
-
-COUNTED = ("trials", "hits")
+        connection.execute(statement, [{"model": model, **row} for row in rows])
 
 
 def is_wrong(predicted: JsonValue, truth: JsonValue) -> bool | None:
@@ -119,15 +133,15 @@ def _answers(connection: Connection, model: str, ids: Iterable[str]) -> Answers:
     """Look up who answered these predictions, seen first."""
     found: Answers = {}
     for some in batched(ids, IDS_A_QUERY):
-        seen = select(Prediction.id, Prediction.version, Prediction.phase, Prediction.outputs)
+        seen = select(*(getattr(Prediction, name) for name in ("id", *Answer._fields)))
         seen = seen.where(Prediction.id.in_(some), Prediction.model == model)
-        for identity, version, phase, outputs in connection.execute(seen):
-            found.setdefault(identity, []).append((version, phase or "", outputs))
-        unseen = select(ShadowRow.prediction, ShadowRow.version, ShadowRow.phase, ShadowRow.outputs)
+        for identity, version, phase, *rest in connection.execute(seen):
+            found.setdefault(identity, []).append(Answer(version, phase or "", *rest))
+        unseen = select(*(getattr(ShadowRow, name) for name in ("prediction", *Answer._fields)))
         unseen = unseen.where(ShadowRow.prediction.in_(some), ShadowRow.model == model)
-        for identity, version, phase, outputs in connection.execute(unseen):
+        for identity, *rest in connection.execute(unseen):
             if identity in found:
-                found[identity].append((version, phase, outputs))
+                found[identity].append(Answer(*rest))
     return found
 
 
@@ -142,9 +156,11 @@ def _labels_of(connection: Connection, ids: Iterable[str]) -> dict[tuple[str, st
     return found
 
 
-def _judged(label: Label, answers: Answers) -> Label:
-    _, _, outputs = answers[label.prediction][0]
-    return label.model_copy(update={"wrong": is_wrong(outputs.get(label.output), label.value)})
+def _row(label: Label, answers: Answers) -> Row:
+    """Write a label with the judgement on the answer that was seen, and when that was."""
+    seen = answers[label.prediction][0]
+    judged = is_wrong(seen.outputs.get(label.output), label.value)
+    return {**dict(label), "wrong": judged, "version": seen.version, "answered": seen.at}
 
 
 def _recount(
@@ -158,8 +174,9 @@ def _recount(
     hits: Counts = Counter()
     for label in labels:
         key = (label.prediction, label.output)
-        for version, phase, outputs in answers[label.prediction]:
-            place, predicted = (model, phase, version), outputs.get(label.output)
+        for answer in answers[label.prediction]:
+            place = (model, answer.phase, answer.version)
+            predicted = answer.outputs.get(label.output)
             _count(trials, hits, place, is_wrong(predicted, label.value), 1)
             if key in before:
                 _count(trials, hits, place, is_wrong(predicted, before[key]), -1)

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import batched
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, or_, select, update
 
 from modelyard.store.connected import Connected, columns_of
 from modelyard.store.monitoring_records import (
@@ -20,6 +20,7 @@ from modelyard.store.monitoring_records import (
     Verdict,
 )
 from modelyard.store.monitoring_tables import (
+    WAITING,
     AlertEventRow,
     AlertRow,
     DriftCheckRow,
@@ -48,9 +49,19 @@ class MonitoringQueries(Connected):
             if self._is_new(connection, DriftCheckRow, row) and verdicts:
                 connection.execute(insert(VerdictRow), verdicts)
 
-    def verdicts(self, model: str, limit: int = 100) -> list[DriftCheck]:
+    def verdicts(
+        self,
+        model: str,
+        limit: int = 100,
+        *,
+        version: int | None = None,
+        window: str | None = None,
+        segment: str | None = None,
+    ) -> list[DriftCheck]:
         """Return the model's last comparisons with their verdicts, newest first."""
         query = columns_of(DriftCheckRow).where(DriftCheckRow.model == model)
+        wanted = {"version": version, "window": window, "segment": segment}
+        query = query.filter_by(**_given(wanted))
         query = query.order_by(DriftCheckRow.at.desc(), DriftCheckRow.id).limit(limit)
         with self._reading() as connection:
             checks = connection.execute(query).mappings().all()
@@ -60,6 +71,14 @@ class MonitoringQueries(Connected):
             for check in checks
         ]
 
+    def drift_views(self, model: str) -> list[tuple[int, str, str]]:
+        """Return each version, window and segment that was compared, the newest version first."""
+        chosen = (DriftCheckRow.version, DriftCheckRow.window, DriftCheckRow.segment)
+        query = select(*chosen).where(DriftCheckRow.model == model).distinct()
+        query = query.order_by(DriftCheckRow.version.desc(), *chosen[1:])
+        with self._reading() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
     def save_performance(self, check: PerformanceCheck) -> None:
         """Keep how good answers were; a check that is there is left alone."""
         metrics = [metric.model_dump(mode="json") for metric in check.metrics]
@@ -68,12 +87,18 @@ class MonitoringQueries(Connected):
             connection.execute(self._insert_new(PerformanceRow).values(row))
 
     def performance(
-        self, model: str, *, version: int | None = None, limit: int = 100
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        window: str | None = None,
+        segment: str | None = None,
+        limit: int = 100,
     ) -> list[PerformanceCheck]:
         """Return the model's last looks at performance, newest first."""
         query = columns_of(PerformanceRow).where(PerformanceRow.model == model)
-        if version is not None:
-            query = query.where(PerformanceRow.version == version)
+        wanted = {"version": version, "window": window, "segment": segment}
+        query = query.filter_by(**_given(wanted))
         query = query.order_by(PerformanceRow.at.desc(), PerformanceRow.id).limit(limit)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
@@ -120,6 +145,7 @@ class MonitoringQueries(Connected):
             alert=identity, model=found.model, change="acknowledged", level=found.level
         )
         with self._writing() as connection:
+            self._one_at_a_time(connection, f"alerts {found.model}")
             connection.execute(update(AlertRow).where(AlertRow.id == identity).values(changes))
             self._write_alerts(connection, (), [event])
         return self.alert(identity)
@@ -132,19 +158,31 @@ class MonitoringQueries(Connected):
         if alert is not None:
             query = query.where(AlertEventRow.alert == alert)
         if waiting:
-            query = query.where(AlertEventRow.deliver, AlertEventRow.delivered.is_(None))
+            query = query.where(WAITING)
         with self._reading() as connection:
             rows = connection.execute(query.order_by(AlertEventRow.number).limit(limit)).mappings()
             return [AlertEvent.model_validate(dict(row)) for row in rows]
 
-    def mark_delivery(self, event: str, error: str | None = None) -> None:
-        """Write that an event was delivered, or why not."""
+    def mark_delivery(
+        self, event: str, error: str | None = None, reached: Sequence[str] = ()
+    ) -> None:
+        """Write that an event was delivered, or why not, and which addresses have it."""
         values: dict[str, Any] = {"tries": AlertEventRow.tries + 1, "error": error}
+        values["reached"] = list(reached)
         if error is None:
             values["delivered"] = now()
         with self._writing() as connection:
             statement = update(AlertEventRow).where(AlertEventRow.id == event)
             connection.execute(statement.values(values))
+
+    def give_up_deliveries(self, before: datetime) -> int:
+        """Let events that are older than a moment wait no longer; return how many did."""
+        statement = update(AlertEventRow).values(deliver=False)
+        old = statement.where(
+            AlertEventRow.deliver, AlertEventRow.delivered.is_(None), AlertEventRow.at < before
+        )
+        with self._writing() as connection:
+            return int(connection.execute(old).rowcount)
 
     def ask_retraining(
         self, wanted: RetrainingRecord, *, cooled: datetime, budget: tuple[datetime, int]
@@ -166,6 +204,26 @@ class MonitoringQueries(Connected):
                 return "spent"
             connection.execute(insert(RetrainingRow).values(dict(wanted)))
         return "asked"
+
+    def retraining(self, identity: str) -> RetrainingRecord | None:
+        """Return one retraining, or None."""
+        query = columns_of(RetrainingRow).where(RetrainingRow.id == identity)
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else RetrainingRecord.model_validate(dict(row))
+
+    def claim_retraining(self, identity: str, run: str) -> RetrainingRecord | None:
+        """Let a run do a retraining that is asked for; None if it is unknown or another's.
+
+        The run that has it already gets it again, so a retry is safe.
+        """
+        mine = or_(RetrainingRow.status == "asked", RetrainingRow.run == run)
+        values = {"status": "running", "run": run, "changed": now()}
+        with self._writing() as connection:
+            statement = update(RetrainingRow).where(RetrainingRow.id == identity, mine)
+            if not connection.execute(statement.values(values)).rowcount:
+                return None
+        return self.retraining(identity)
 
     def save_retraining(self, record: RetrainingRecord) -> None:
         """Write a retraining again."""
@@ -192,14 +250,19 @@ class MonitoringQueries(Connected):
     def _write_alerts(
         self, connection: Connection, alerts: Iterable[AlertRecord], events: Iterable[AlertEvent]
     ) -> None:
-        for alert in alerts:
-            values = {**dict(alert), "windows": list(alert.windows)}
-            changed = {name: value for name, value in values.items() if name != "id"}
-            statement = self._insert(AlertRow).values(values)
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
-        rows = [dict(event) for event in events]
+        written = [{**dict(alert), "windows": list(alert.windows)} for alert in alerts]
+        if written:
+            statement = self._insert(AlertRow)
+            new = {name: statement.excluded[name] for name in written[0] if name != "id"}
+            statement = statement.on_conflict_do_update(index_elements=["id"], set_=new)
+            connection.execute(statement, written)
+        rows = [{**dict(event), "reached": list(event.reached)} for event in events]
         if rows:
             connection.execute(self._insert_new(AlertEventRow), rows)
+
+
+def _given(wanted: dict[str, int | str | None]) -> dict[str, int | str]:
+    return {name: value for name, value in wanted.items() if value is not None}
 
 
 def _verdicts_of(connection: Connection, checks: Sequence[str]) -> dict[str, list[Verdict]]:

@@ -142,7 +142,16 @@ class AlertRecord(Record):
     onset: Moment = Field(description="When it began, as far as the predictions tell.")
     opened: Moment = Field(default_factory=now, description="When it was first seen.")
     seen: Moment = Field(default_factory=now, description="When it was last seen.")
+    eased: Moment | None = Field(
+        default=None,
+        description="When it was first below its level; null while it is not. A second look settles it.",
+    )
+    gone: Moment | None = Field(
+        default=None,
+        description="When it was first not seen; null while it is. A second look settles it.",
+    )
     ended: Moment | None = Field(default=None, description="When it was first gone; null is open.")
+    ending: str | None = Field(default=None, description="Why it ended, in words.")
     check: Name | None = Field(default=None, description="The comparison that last showed it.")
     report: str | None = Field(
         default=None, description="The report of that comparison, relative to the home folder."
@@ -171,6 +180,9 @@ class AlertEvent(Record):
     delivered: Moment | None = Field(default=None, description="When they were.")
     tries: int = Field(default=0, description="How often it was tried.")
     error: str | None = Field(default=None, description="Why the last try failed.")
+    reached: tuple[str, ...] = Field(
+        default=(), description="Digests of the addresses that have it, of several."
+    )
 
 
 class RetrainingRecord(Record):

@@ -18,7 +18,10 @@ class DriftCheckRow(Base):
     """Every comparison of a window with its reference."""
 
     __tablename__ = "drift_checks"
-    __table_args__ = (Index(None, "model", "at"),)
+    __table_args__ = (
+        Index(None, "model", "at"),
+        Index(None, "model", "segment", "version", "window", "at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
@@ -69,7 +72,10 @@ class PerformanceRow(Base):
     """Every look at how good answers were."""
 
     __tablename__ = "performance_checks"
-    __table_args__ = (Index(None, "model", "at"),)
+    __table_args__ = (
+        Index(None, "model", "at"),
+        Index(None, "model", "segment", "version", "window", "at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
@@ -116,7 +122,10 @@ class AlertRow(Base):
     onset: Mapped[datetime]
     opened: Mapped[datetime]
     seen: Mapped[datetime]
+    eased: Mapped[datetime | None]
+    gone: Mapped[datetime | None]
     ended: Mapped[datetime | None]
+    ending: Mapped[str | None] = mapped_column(Text)
     check: Mapped[str | None]
     report: Mapped[str | None] = mapped_column(Text)
     run: Mapped[str | None]
@@ -145,6 +154,7 @@ class AlertEventRow(Base):
     delivered: Mapped[datetime | None]
     tries: Mapped[int]
     error: Mapped[str | None] = mapped_column(Text)
+    reached: Mapped[list[str]] = mapped_column(DOCUMENT, server_default=text("'[]'"))
 
 
 class RetrainingRow(Base):

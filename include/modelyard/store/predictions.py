@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import batched, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pydantic import JsonValue
@@ -100,19 +102,16 @@ class PredictionQueries(Connected):
     def labelled(
         self, model: str, version: int, span: Span, *, size: int = BATCH
     ) -> Iterator[list[Labelled]]:
-        """Yield the predictions of a stretch that have labels, newest first, in pieces.
+        """Yield the predictions of a stretch that have labels, newest first, in pieces of `size`.
 
-        `span.last` counts labels, not predictions: labels come late, and the last predictions
-        would have none.
+        `span.last` counts labelled predictions: labels come late, and the last ones have none.
+        All labels of a prediction are in one piece.
         """
-        names = [getattr(Prediction, name) for name in Labelled._fields[:-1]]
-        query = select(*names, LabelRow.output, LabelRow.value)
-        query = query.join(LabelRow, LabelRow.prediction == Prediction.id)
-        query = _of(query, model, version, span)
+        query = _labelled(model, version, span)
         with self._reading() as connection:
             rows = connection.execution_options(yield_per=size).execute(query)
-            for batch in rows.partitions(size):
-                yield _by_prediction(batch)
+            for batch in batched(_by_prediction(rows), size):
+                yield list(batch)
 
     def count_predictions(self, model: str, version: int, span: Span) -> int:
         """Count the predictions of a stretch of time."""
@@ -120,6 +119,14 @@ class PredictionQueries(Connected):
         query = query.where(*_where(model, version, span))
         with self._reading() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def extent(self, model: str, version: int, span: Span) -> tuple[datetime, datetime] | None:
+        """Return when the first and the last prediction of a stretch of time were; None if none."""
+        query = select(func.min(Prediction.at), func.max(Prediction.at))
+        query = query.where(*_where(model, version, span))
+        with self._reading() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (first, last)
 
 
 def _where(model: str, version: int | None, span: Span) -> list[Any]:
@@ -140,10 +147,27 @@ def _of(query: Select[Any], model: str, version: int | None, span: Span) -> Sele
     return newest_first.limit(span.last)
 
 
-def _by_prediction(rows: Sequence[Any]) -> list[Labelled]:
+def _labelled(model: str, version: int, span: Span) -> Select[Any]:
+    """Choose labels with their predictions by the labels' own index: labels may be few."""
+    about: list[Any] = [LabelRow.model == model, LabelRow.version == version]
+    if span.since is not None:
+        about.append(LabelRow.answered >= span.since)
+    if span.until is not None:
+        about.append(LabelRow.answered <= span.until)
+    newest_first = (LabelRow.answered.desc(), LabelRow.prediction.desc())
+    fields = [getattr(Prediction, name) for name in Labelled._fields[:-1]]
+    query: Select[Any] = select(*fields, LabelRow.output, LabelRow.value)
+    query = query.join_from(LabelRow, Prediction, Prediction.id == LabelRow.prediction)
+    if span.last is not None:
+        chosen = select(LabelRow.answered, LabelRow.prediction).distinct().where(*about)
+        chosen = chosen.order_by(*newest_first).limit(span.last)
+        about = [LabelRow.prediction.in_(select(chosen.subquery().c.prediction))]
+    return query.where(*about).order_by(*newest_first)
+
+
+def _by_prediction(rows: Iterable[Any]) -> Iterator[Labelled]:
     """Gather the labels of one prediction's outputs; they come one after the other."""
-    found: dict[str, Labelled] = {}
-    for *fields, output, value in rows:
-        known = found.setdefault(fields[0], Labelled._make((*fields, {})))
-        known.truth[output] = value
-    return list(found.values())
+    for _, group in groupby(rows, key=itemgetter(0)):
+        found = list(group)
+        truth = {output: value for *_, output, value in found}
+        yield Labelled._make((*found[0][:-2], truth))

@@ -194,7 +194,10 @@ class LabelRow(Base):
     """What turned out to be true."""
 
     __tablename__ = "labels"
-    __table_args__ = (Index(None, "model", "at"),)
+    __table_args__ = (
+        Index(None, "model", "at"),
+        Index(None, "model", "version", "answered", "prediction"),
+    )
 
     prediction: Mapped[str] = mapped_column(primary_key=True)
     output: Mapped[str] = mapped_column(primary_key=True)
@@ -203,6 +206,8 @@ class LabelRow(Base):
     at: Mapped[datetime]
     by: Mapped[str | None]
     wrong: Mapped[bool | None]
+    version: Mapped[int | None]
+    answered: Mapped[datetime | None]
 
 
 class RolloutRow(Base):

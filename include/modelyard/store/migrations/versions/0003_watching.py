@@ -111,7 +111,8 @@ def _alerts() -> None:
         _needed("windows", DOCUMENT),
         _needed("reason", sa.Text()),
         *(_needed(name, MOMENT) for name in ("onset", "opened", "seen")),
-        _optional("ended", MOMENT),
+        *(_optional(name, MOMENT) for name in ("eased", "gone", "ended")),
+        _optional("ending", sa.Text()),
         _optional("check", NAME),
         _optional("report", sa.Text()),
         _optional("run", NAME),
@@ -145,6 +146,7 @@ def _alert_events() -> None:
         _optional("delivered", MOMENT),
         _needed("tries", sa.Integer()),
         _optional("error", sa.Text()),
+        _with_default("reached", DOCUMENT, "[]"),
         sa.PrimaryKeyConstraint("number", name="pk_alert_events"),
         sa.UniqueConstraint("id", name="uq_alert_events_id"),
     )
