@@ -13,8 +13,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from modelyard.errors import ModelyardError
@@ -34,6 +35,7 @@ CLOSE_SECONDS: Final = 8.0
 SETTLE_SECONDS: Final = 2.0
 SETTLE_POLL_SECONDS: Final = 0.02
 SHADOW_BYTES: Final = 1000
+MOST_SIGNATURES: Final = 64
 log = logging.getLogger(__name__)
 
 
@@ -55,12 +57,15 @@ class Entry:
     phase: str | None = None
     fallback_from: int | None = None
     client: str | None = None
+    embedding: bytes | None = None
+    files: str | None = None
+    """Where the version's files lie for the replica that answered."""
 
     @property
     def size(self) -> int:
         """About how many bytes it holds."""
         held = 500
-        for value in self.row.values():
+        for value in self._of_any_size():
             if isinstance(value, bytes | str):
                 held += len(value)
         for output in self.output.values():
@@ -68,6 +73,31 @@ class Entry:
             if isinstance(value, str):
                 held += len(value)
         return held
+
+    def _of_any_size(self) -> Iterable[object]:
+        """The values that are no numbers, by what the features say: most rows have none."""
+        if len(self.row) != len(self.features):
+            return self.row.values()
+        known = _of_any_size.get(id(self.features))
+        if known is None or known[0] is not self.features:
+            if len(_of_any_size) >= MOST_SIGNATURES:
+                _of_any_size.clear()
+            names = [name for name, kind, *_ in self.features if kind != "number"]
+            known = _of_any_size[id(self.features)] = (self.features, names)
+        row = self.row
+        return [row.get(name) for name in known[1]]
+
+    def __reduce__(self) -> tuple[type[Entry], tuple[object, ...]]:
+        # A dataclass with slots is pickled field by field in Python, which costs the endpoint more
+        # than to answer from memory does.
+        return Entry, _PARTS(self)
+
+
+# By identity, for a variant's features are one list that lives as long as it is served.
+_of_any_size: dict[int, tuple[Sequence[tuple[str, str]], list[str]]] = {}
+_PARTS: Final[Callable[[Entry], tuple[object, ...]]] = attrgetter(
+    *(field.name for field in fields(Entry))
+)
 
 
 class Counted(Protocol):
@@ -150,6 +180,8 @@ class LogState:
     written: int
     dropped: int
     failing: str | None
+    waiting_s: float = 0.0
+    """For how many seconds the oldest that is not written has waited."""
 
 
 class PredictionLog:
@@ -166,6 +198,7 @@ class PredictionLog:
         self._unsettled: set[str] = set()
         self._bytes = 0
         self._pending = 0
+        self._pending_at: datetime | None = None
         self._written = 0
         self._dropped = 0
         self._failing: str | None = None
@@ -209,7 +242,11 @@ class PredictionLog:
         """Figures for /health."""
         with self._lock:
             queued = len(self._queue) + self._pending
-            return LogState(queued, self._written, self._dropped, self._failing)
+            oldest = self._pending_at or (self._queue[0].at if self._queue else None)
+            waiting = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+            return LogState(
+                queued, self._written, self._dropped, self._failing, max(0.0, round(waiting, 1))
+            )
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Write what is queued and end the thread; count what could not be written in time."""
@@ -231,7 +268,7 @@ class PredictionLog:
                 return
             self._queue.extend(items)
             self._bytes += size
-            self._unsettled.update(item.id for item in items if isinstance(item, Entry))
+            self._unsettled.update([item.id for item in items if isinstance(item, Entry)])
             enough = len(self._queue) >= BATCH_ROWS
         if enough:
             self._wake.set()
@@ -261,6 +298,7 @@ class PredictionLog:
         with self._lock:
             taken = [self._queue.popleft() for _ in range(min(BATCH_ROWS, len(self._queue)))]
             self._pending = len(taken)
+            self._pending_at = taken[0].at if taken else None
             tallies, self._tallies = self._tallies, {}
         return Batch(
             entries=[item for item in taken if isinstance(item, Entry)],
@@ -274,10 +312,10 @@ class PredictionLog:
         with self._lock:
             self._written += written
             self._dropped += batch.rows - written
-            self._pending = 0
+            self._pending, self._pending_at = 0, None
             # They hold their memory until they are written, so they count until then.
             self._bytes -= size
-            self._unsettled.difference_update(entry.id for entry in batch.entries)
+            self._unsettled.difference_update([entry.id for entry in batch.entries])
 
     def _write(self, batch: Batch) -> int:
         """Ask the sink until it takes the batch, or the log is closing; return how many it took."""

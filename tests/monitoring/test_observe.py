@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from modelyard.monitoring.observe import is_identity, observe, observe_frame
+from modelyard.monitoring.observe import (
+    is_identity,
+    observe,
+    observe_frame,
+    observe_output,
+)
+from modelyard.monitoring.texts import Vocabularies, Vocabulary
 
 
 @pytest.mark.parametrize(
@@ -69,21 +75,75 @@ def test_all_ways_to_say_no_are_one(no: object) -> None:
     assert observe([("x", "binary")], {"x": no}) == {"x": "false"}
 
 
-def test_a_text_is_its_length_in_characters_and_words() -> None:
-    seen = observe([("x", "text")], {"x": "to be  or not"})
-    assert seen == {"x.length": 13.0, "x.words": 4.0}
+def test_a_text_is_its_characters_and_words() -> None:
+    assert observe([("x", "text")], {"x": "to be  or not"}) == {
+        "x.length": 13.0,
+        "x.words": 4.0,
+        "x.word_length": 2.25,
+        "x.non_ascii": 0.0,
+    }
+
+
+def test_a_text_is_held_against_its_own_column_of_words() -> None:
+    words = Vocabularies({"x": Vocabulary(frozenset({"to", "be"}))})
+    seen = observe([("x", "text"), ("y", "text")], {"x": "To be, or not", "y": "what?"}, words)
+    assert seen["x.unknown_words"] == 0.5
+    assert "y.unknown_words" not in seen
 
 
 @pytest.mark.parametrize(
-    "series", [[1, 2, 6], (1.0, 2.0, 6.0), np.array([1, 2, 6]), "1 2 6", "1, 2, 6"]
+    "series",
+    [
+        [1, 2, 6],
+        (1.0, 2.0, 6.0),
+        np.array([1, 2, 6]),
+        "1 2 6",
+        "1, 2, 6",
+        [1, None, 2, "6", math.nan, "x"],
+    ],
+    ids=repr,
 )
-def test_a_series_is_its_length_and_mean(series: object) -> None:
+def test_a_series_is_its_length_and_where_its_numbers_lie(series: object) -> None:
     seen = observe([("x", "timeseries")], {"x": series})
-    assert seen == {"x.length": 3.0, "x.mean": 3.0}
+    spread = {name: seen[f"x.{name}"] for name in ("mean", "min", "max", "change")}
+    assert spread == {"mean": 3.0, "min": 1.0, "max": 6.0, "change": 5.0}
+    assert seen["x.std"] == pytest.approx(math.sqrt(14 / 3))
 
 
-def test_a_series_of_words_has_no_mean() -> None:
-    assert observe([("x", "timeseries")], {"x": "a b"}) == {"x.length": 2.0, "x.mean": None}
+def test_a_vector_has_no_beginning_and_end() -> None:
+    seen = observe([("x", "vector")], {"x": [1, 2, 6]})
+    assert set(seen) == {"x.length", "x.mean", "x.std", "x.min", "x.max"}
+
+
+@pytest.mark.parametrize("series", ["a b", [], [math.inf, math.nan]], ids=repr)
+def test_a_series_without_numbers_has_only_a_length(series: object) -> None:
+    seen = observe([("x", "timeseries")], {"x": series})
+    assert {name for name, value in seen.items() if value is not None} <= {"x.length"}
+
+
+def test_numbers_near_the_largest_have_no_mean_and_raise_no_warning() -> None:
+    seen = observe([("x", "vector")], {"x": [1.7e308, 1.7e308]})
+    assert (seen["x.mean"], seen["x.max"]) == (None, 1.7e308)
+
+
+@pytest.mark.parametrize(
+    ("value", "observed"),
+    [
+        ("red", {"predicted.y": "red"}),
+        (True, {"predicted.y": "true"}),
+        (2, {"predicted.y": 2.0}),
+        (0.25, {"predicted.y": 0.25}),
+        (None, {"predicted.y": None}),
+    ],
+    ids=repr,
+)
+def test_an_answer_is_a_number_or_a_word(value: object, observed: object) -> None:
+    assert observe_output("y", value) == observed
+
+
+def test_an_answer_that_is_a_list_has_measures() -> None:
+    assert observe_output("y", [1.0, 3.0])["predicted.y.mean"] == 2.0
+    assert observe_output("y", ["a", "b"])["predicted.y.length"] == 2.0
 
 
 def test_a_set_is_how_many_it_has() -> None:

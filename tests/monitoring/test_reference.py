@@ -15,7 +15,7 @@ from PIL import Image
 from modelyard.errors import MonitoringError
 from modelyard.monitoring.drift import compare
 from modelyard.monitoring.images import measure_image
-from modelyard.monitoring.observe import observe
+from modelyard.monitoring.observe import observe, observe_frame
 from modelyard.monitoring.profile import summarise
 from modelyard.monitoring.reference import (
     SAMPLE_ROWS,
@@ -23,6 +23,7 @@ from modelyard.monitoring.reference import (
     read_profile,
     read_sample,
 )
+from modelyard.monitoring.texts import Vocabularies
 from modelyard.spec.models import MonitorSpec, Spec
 
 type Draw = Callable[..., pd.DataFrame]
@@ -124,7 +125,56 @@ def test_darker_images_of_a_packed_column_drift(
     rows = [observe([("file", "image")], {"file": image}) for image in packed(200, 0.5)]
     verdicts = compare(read_sample(tmp_path), pd.DataFrame(rows), MonitorSpec())
     drifted = {verdict.column for verdict in verdicts if verdict.drifted}
-    assert drifted == {"file.brightness", "file.contrast", "file.sharpness"}
+    assert drifted == {"file.brightness", "file.contrast", "file.sharpness", "file.entropy"}
+
+
+def text_spec() -> Spec:
+    """A spec whose input is a text."""
+    model = {
+        "input_features": [{"name": "review", "type": "text"}],
+        "output_features": [{"name": "label", "type": "category"}],
+    }
+    return Spec.model_validate({"name": "t", "data": {"path": "d"}, "model": model})
+
+
+def texts(random: np.random.Generator, rows: int) -> pd.DataFrame:
+    """Sentences of words that are the rarer, the later they come in the alphabet of numbers."""
+    words = random.zipf(1.6, (rows, 12))
+    return pd.DataFrame({"review": [" ".join(f"w{one}" for one in row) for row in words]})
+
+
+def test_the_words_of_texts_are_kept_with_the_reference(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    make_reference(text_spec())(texts(random, 300), tmp_path, tmp_path)
+    kept = Vocabularies.read(tmp_path).of("review")
+    assert kept is not None
+    assert {"w1", "w2", "w3"} <= kept.words
+    assert "review.unknown_words" in read_sample(tmp_path)
+
+
+def test_fresh_texts_of_the_same_kind_have_as_many_unknown_words_as_the_reference(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    make_reference(text_spec())(texts(random, 1_000), tmp_path, tmp_path)
+    words = Vocabularies.read(tmp_path)
+    fresh = observe_frame([("review", "text")], texts(random, 1_000), vocabularies=words)
+    assert read_sample(tmp_path)["review.unknown_words"].mean() == pytest.approx(
+        fresh["review.unknown_words"].mean(), abs=0.01
+    )
+    verdicts = compare(read_sample(tmp_path), fresh, MonitorSpec(min_effect=0))
+    assert not [verdict.column for verdict in verdicts if verdict.drifted]
+
+
+def test_texts_in_another_language_drift_in_their_words(
+    tmp_path: Path, random: np.random.Generator
+) -> None:
+    make_reference(text_spec())(texts(random, 500), tmp_path, tmp_path)
+    foreign = texts(random, 500)["review"].str.replace("w", "v")
+    words = Vocabularies.read(tmp_path)
+    live = observe_frame([("review", "text")], foreign.to_frame(), vocabularies=words)
+    verdicts = compare(read_sample(tmp_path), live, MonitorSpec())
+    assert [verdict.column for verdict in verdicts if verdict.drifted] == ["review.unknown_words"]
 
 
 def as_png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:

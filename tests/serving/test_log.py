@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -305,3 +307,25 @@ def rows_after(home: Path, end: str, stop: signal.Signals | None = None) -> int:
         process.wait(30)
     with open_store(f"sqlite:///{home / 'modelyard.db'}") as store:
         return len(store.predictions("flowers", last=None))
+
+
+def test_an_entry_comes_through_a_pipe_as_it_was() -> None:
+    made = replace(entry(1, extra=b"\x00"), embedding=b"1234", client="me", files="/models/1")
+    assert pickle.loads(pickle.dumps(made)) == made  # noqa: S301 - it was made here
+
+
+@pytest.mark.parametrize("features", [3, 1])
+def test_text_and_bytes_count_whatever_the_features_say(features: int) -> None:
+    kinds = [("note", "text"), ("photo", "image"), ("length", "number")][:features]
+    row = {"note": "x" * 100, "photo": b"y" * 1000, "length": 1.0}
+    made = replace(entry(1), features=kinds, row=row)
+    assert made.size - replace(made, row={**row, "note": "", "photo": None}).size == 1100
+    other = replace(made, features=[(name, kind) for name, kind in kinds])
+    assert other.size == made.size
+
+
+def test_many_signatures_are_not_remembered_for_ever() -> None:
+    rows = [replace(entry(1), features=[("length", "number")]) for _ in range(500)]
+    sizes = {replace(one, row={"length": 1.0}).size for one in rows}
+    assert len(sizes) == 1
+    assert len(log_module._of_any_size) <= log_module.MOST_SIGNATURES

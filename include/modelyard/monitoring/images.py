@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-NUMBERS: Final = ("brightness", "contrast", "sharpness", "width", "height")
+NUMBERS: Final = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "saturation",
+    "entropy",
+    "width",
+    "height",
+)
+LEVELS: Final = 256
 NOTHING: Final = dict.fromkeys((*NUMBERS, "sha256"))
 # Larger images are looked at in a grid of about this many pixels a side: a measure is no thumbnail.
 SIDE: Final = 256
@@ -22,18 +31,22 @@ def measure_image(value: object) -> dict[str, str | float | None]:
     """Measure an image given as path, bytes, array or PIL image; None for each if it is none.
 
     Brightness and contrast are the grey values' mean and standard deviation, sharpness their mean
-    step to the next pixel, all as a share of white.
+    step to the next pixel, all as a share of white. Saturation is the mean of HSV's, 0 for grey
+    images, and entropy that of 256 grey levels in bits, 0 to 8.
     """
     content = _content(value)
     pixels = _pixels(content)
     if pixels is None or pixels.size == 0:
         return dict(NOTHING)
     height, width = pixels.shape[:2]
-    grey = _grey(pixels)
+    seen = _seen(pixels)
+    grey = _grey(seen)
     return {
         "brightness": float(grey.mean()),
         "contrast": float(grey.std()),
         "sharpness": _sharpness(grey),
+        "saturation": _saturation(seen),
+        "entropy": _entropy(grey),
         "width": float(width),
         "height": float(height),
         "sha256": _digest(content, pixels),
@@ -78,16 +91,51 @@ def _array(image: Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
+def _seen(pixels: np.ndarray) -> np.ndarray:
+    step = max(1, max(pixels.shape[:2]) // SIDE)
+    return pixels[::step, ::step]
+
+
+def _grey(seen: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    step = max(1, max(pixels.shape[:2]) // SIDE)
-    seen = pixels[::step, ::step]
     kind = seen.dtype.kind if seen.dtype.kind == "b" else f"{seen.dtype.kind}{seen.dtype.itemsize}"
     # Rows, columns and channels make three dimensions; a grey image has two.
-    grey = seen.mean(axis=2, dtype="float32") if seen.ndim > 2 else seen  # noqa: PLR2004 - see above
+    grey = _mean_of_bands(seen) if seen.ndim > 2 else seen  # noqa: PLR2004 - see above
     share: np.ndarray = np.nan_to_num(np.asarray(grey, dtype="float32")) / FULL.get(kind, 1.0)
     return share
+
+
+def _mean_of_bands(seen: np.ndarray) -> np.ndarray:
+    """The same as `mean(axis=2)`, bit by bit, some ten times as fast."""
+    total = seen[:, :, 0].astype("float32")
+    for band in range(1, seen.shape[2]):
+        total += seen[:, :, band]
+    total /= seen.shape[2]
+    return total
+
+
+def _saturation(seen: np.ndarray) -> float:
+    """The mean of (max - min) / max over the colours of each pixel (Smith 1978, HSV)."""
+    import numpy as np
+
+    if seen.ndim < 3 or seen.shape[2] < 3:  # noqa: PLR2004 - red, green and blue
+        return 0.0
+    red, green, blue = (seen[:, :, band] for band in range(3))
+    high = np.nan_to_num(np.maximum(np.maximum(red, green), blue).astype("float32"))
+    low = np.nan_to_num(np.minimum(np.minimum(red, green), blue).astype("float32"))
+    found = np.divide(high - low, high, out=np.zeros_like(high), where=high > 0).mean()
+    return min(max(float(found), 0.0), 1.0)
+
+
+def _entropy(grey: np.ndarray) -> float:
+    """The entropy of the grey levels in bits (Shannon 1948)."""
+    import numpy as np
+
+    levels = np.clip(grey * (LEVELS - 1), 0, LEVELS - 1).astype("uint8")
+    shares = np.bincount(levels.ravel(), minlength=LEVELS) / levels.size
+    shares = shares[shares > 0]
+    return float(abs((shares * np.log2(shares)).sum()))
 
 
 def _sharpness(grey: np.ndarray) -> float:

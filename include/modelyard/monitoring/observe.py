@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modelyard.monitoring.images import measure_image
+from modelyard.monitoring.texts import NO_VOCABULARIES, Vocabularies, Vocabulary, measure_text
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 type Scalar = str | float | None
@@ -23,14 +26,19 @@ type Measure = Callable[[object], dict[str, Scalar]]
 LONGEST_WORD: Final = 200
 TRUE: Final = frozenset({"yes", "y", "true", "t", "1", "1.0", "on"})
 FALSE: Final = frozenset({"no", "n", "false", "f", "0", "0.0", "off", "-1", "-1.0"})
-WORD: Final = frozenset({"category", "binary", "h3"})
+SPREAD: Final = ("mean", "std", "min", "max")
 
 
-def observe(features: Features, row: Mapping[str, object]) -> dict[str, Scalar]:
+def observe(
+    features: Features,
+    row: Mapping[str, object],
+    vocabularies: Vocabularies = NO_VOCABULARIES,
+) -> dict[str, Scalar]:
     """Observe one row; `features` are (key in the row, Ludwig's type).
 
     Numbers and categories keep their name; others get measures, such as `image.brightness`. An
     image may be a path, bytes, an array or a PIL image, and is also identified by `image.sha256`.
+    Texts are also held against the vocabulary of the training rows, where it is given.
     """
     observed: dict[str, Scalar] = {}
     for name, kind in features:
@@ -39,13 +47,16 @@ def observe(features: Features, row: Mapping[str, object]) -> dict[str, Scalar]:
             # Most of what is served is this, a thousand times a second.
             observed[name] = given if math.isfinite(given) else None
             continue
-        for measure, value in measure_of(kind)(given).items():
+        for measure, value in measure_of(kind, vocabularies.of(name))(given).items():
             observed[f"{name}.{measure}" if measure else name] = value
     return observed
 
 
 def observe_frame(
-    features: Features, frame: pd.DataFrame, folder: Path | None = None
+    features: Features,
+    frame: pd.DataFrame,
+    folder: Path | None = None,
+    vocabularies: Vocabularies = NO_VOCABULARIES,
 ) -> pd.DataFrame:
     """Observe all rows of a table; relative paths of images start at `folder`."""
     import pandas as pd
@@ -57,7 +68,8 @@ def observe_frame(
             columns[name] = _numbers(values)
             continue
         found = [_below(folder, value) for value in values] if kind == "image" else list(values)
-        for measure, column in _measured(measure_of(kind), found).items():
+        measure_one = measure_of(kind, vocabularies.of(name))
+        for measure, column in _measured(measure_one, found).items():
             columns[f"{name}.{measure}" if measure else name] = column
     return pd.DataFrame(columns, index=range(len(frame)))
 
@@ -67,8 +79,22 @@ def is_identity(column: str) -> bool:
     return column.endswith(".sha256")
 
 
-def measure_of(kind: str) -> Measure:
+def observe_output(name: str, value: object) -> dict[str, Scalar]:
+    """Observe what was predicted for one output, as columns `predicted.NAME`.
+
+    Numbers and labels keep that name; of a list (a set of labels, a vector, a series) there are
+    its measures, such as `predicted.NAME.length`.
+    """
+    if isinstance(value, list):
+        return {f"predicted.{name}.{part}": found for part, found in _vector(value).items()}
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {f"predicted.{name}": _float(value) if is_number else as_word(value)}
+
+
+def measure_of(kind: str, vocabulary: Vocabulary | None = None) -> Measure:
     """Return what is measured of a feature of this type."""
+    if kind == "text" and vocabulary is not None:
+        return partial(_text, vocabulary=vocabulary)
     return MEASURES.get(kind, _text)
 
 
@@ -127,7 +153,8 @@ def _float(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _word(value: object) -> str | None:
+def as_word(value: object) -> str | None:
+    """Write a value as a category: the same in a table, in JSON and in a request; None for none."""
     plain = _plain(value)
     if plain is None:
         return None
@@ -140,21 +167,18 @@ def _word(value: object) -> str | None:
 
 
 def _category(value: object) -> dict[str, Scalar]:
-    return {"": _word(value)}
+    return {"": as_word(value)}
 
 
 def _binary(value: object) -> dict[str, Scalar]:
-    word = _word(value)
+    word = as_word(value)
     known = (word or "").strip().lower()
     return {"": "true" if known in TRUE else "false" if known in FALSE else word}
 
 
-def _text(value: object) -> dict[str, Scalar]:
+def _text(value: object, vocabulary: Vocabulary | None = None) -> dict[str, Scalar]:
     plain = _plain(value)
-    if plain is None:
-        return {"length": None, "words": None}
-    text = str(plain)
-    return {"length": float(len(text)), "words": float(len(text.split()))}
+    return measure_text(None if plain is None else str(plain), vocabulary)
 
 
 def _items(value: object) -> list[object] | None:
@@ -166,12 +190,42 @@ def _items(value: object) -> list[object] | None:
 
 
 def _series(value: object) -> dict[str, Scalar]:
+    """A series' length, mean, spread, least, greatest, and by how much it ends above its start."""
+    numbers = _finite(items) if (items := _items(value)) is not None else None
+    rise = float(numbers[-1] - numbers[0]) if numbers is not None and len(numbers) else None
+    return {**_vector(items), "change": rise}
+
+
+def _vector(value: object) -> dict[str, Scalar]:
     items = _items(value)
     if items is None:
-        return {"length": None, "mean": None}
-    numbers = [number for number in map(_float, items) if number is not None]
-    mean = math.fsum(numbers) / len(numbers) if numbers else None
-    return {"length": float(len(items)), "mean": mean}
+        return dict.fromkeys(("length", *SPREAD))
+    return {"length": float(len(items)), **_spread(_finite(items))}
+
+
+def _spread(numbers: np.ndarray) -> dict[str, Scalar]:
+    import numpy as np
+
+    if not len(numbers):
+        return dict.fromkeys(SPREAD)
+    with np.errstate(all="ignore"):  # of numbers near the largest float there is no mean
+        found = (numbers.mean(), numbers.std(), numbers.min(), numbers.max())
+    return {
+        name: float(one) if math.isfinite(one) else None
+        for name, one in zip(SPREAD, found, strict=True)
+    }
+
+
+def _finite(items: list[object]) -> np.ndarray:
+    """The finite numbers among some values; almost always all of them are."""
+    import numpy as np
+
+    try:
+        numbers = np.asarray(items, dtype="float64")
+    except (ValueError, TypeError, OverflowError):
+        numbers = np.array([one for one in map(_float, items) if one is not None], dtype="float64")
+    flat = numbers.ravel()
+    return flat[np.isfinite(flat)]
 
 
 def _collection(value: object) -> dict[str, Scalar]:
@@ -190,7 +244,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "binary": _binary,
     "text": _text,
     "timeseries": _series,
-    "vector": _series,
+    "vector": _vector,
     "sequence": _collection,
     "set": _collection,
     "bag": _collection,

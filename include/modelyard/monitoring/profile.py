@@ -1,7 +1,8 @@
 """Profiles: small mergeable summaries of tables, made by whylogs.
 
 The only module that knows whylogs, which is no longer maintained: another sketching library
-would replace this file and nothing else.
+would replace this file and nothing else. Only its public classes are used, but its way to take a
+table is not: that looks at each value in Python, and here NumPy and pandas look at whole columns.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +23,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from modelyard.errors import MonitoringError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+    type Numbers = np.ndarray[Any, np.dtype[np.float64]]
+
+# The share of values below any one is off by 0.0018 at most in 99 of 100 profiles (KLL sketch,
+# Karnin, Lang and Liberty 2016), for some 42 KB a column; up to about 2,000 values it is exact.
+SKETCH_K: Final = 2048
+# Up to 3,072 different values are counted exactly, three quarters of this power of two.
+WORDS_LOG2: Final = 12
+LONGEST_WORD: Final = 200
 # Names that NumPy 2 dropped and whylogs 1.6.4 still uses, also long after its import.
 DROPPED: Final = {
     "unicode_": "str_",
@@ -54,11 +66,45 @@ class ColumnSummary(BaseModel):
     frequent: tuple[Frequent, ...] = Field(description="The most frequent values, first to last.")
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnSketch:
+    """What tests need of one column: its distribution, exactly or nearly so."""
+
+    count: int
+    """Rows, with and without a value."""
+    missing: int
+    """Rows without a value."""
+    values: int
+    """Numbers in the sketch; 0 where the column has words."""
+    cdf: Callable[[Numbers], Numbers] | None
+    """The share of the numbers that are at most x, for each x in any order; None for words."""
+    quantiles: Callable[[Numbers], Numbers] | None
+    """The number below which each of these shares (0 to 1) lies; None for words."""
+    error: float
+    """How far `cdf` may be off, in 99 of 100 profiles; 0 where it is exact."""
+    mean: float | None
+    """Of the numbers, exactly; None for words."""
+    std: float | None
+    """Of the numbers, exactly (n - 1); None for words."""
+    minimum: float | None
+    """The smallest number, exactly."""
+    maximum: float | None
+    """The largest number, exactly."""
+    frequencies: dict[str, int] | None
+    """Each word and how often it occurs, all of them and exactly; None where the column has numbers
+    or more words than are counted exactly (some 3,000)."""
+    distinct: float
+    """About how many different values."""
+
+
 class Profile:
     """A profile that grows batch by batch; one thread at a time."""
 
     def __init__(self) -> None:
-        self._profile = _whylogs().DatasetProfile()
+        _whylogs()  # a fault of the import shows here, before there is anything to lose
+        self._seen: dict[str, set[object]] = {}
+        self._begun = datetime.now(UTC)
+        self._metrics: dict[str, dict[str, Any]] = {}
 
     def track(self, frame: pd.DataFrame) -> None:
         """Add a table's rows; they may have other columns than those before."""
@@ -67,12 +113,29 @@ class Profile:
         with warnings.catch_warnings(), _translated("profile a table"):
             # Infinities make its arithmetic warn; they are counted all the same.
             warnings.simplefilter("ignore", RuntimeWarning)
-            self._profile.track(frame)
+            for name, column in frame.items():
+                self._track(str(name), column)
+
+    def _track(self, name: str, column: pd.Series) -> None:
+        # A column without values comes as floats, and may have words later.
+        if column.dtype not in self._seen.setdefault(name, set()):
+            self._seen[name].add(column.dtype)
+            self._metrics[name] = {**_metrics(name, column), **self._metrics.get(name, {})}
+        seen = _preprocessed(column)
+        for metric in self._metrics[name].values():
+            metric.columnar_update(seen)
 
     def to_bytes(self) -> bytes:
         """Return the profile so far, as whylogs writes it."""
+        core = _whylogs()
         with _translated("write a profile"):
-            return bytes(self._profile.view().serialize())
+            columns = {
+                name: core.ColumnProfileView(metrics) for name, metrics in self._metrics.items()
+            }
+            view = core.DatasetProfileView(
+                columns=columns, dataset_timestamp=self._begun, creation_timestamp=self._begun
+            )
+            return bytes(view.serialize())
 
 
 def profile_frame(frame: pd.DataFrame) -> bytes:
@@ -114,6 +177,76 @@ def summarise(content: bytes) -> dict[str, ColumnSummary]:
         warnings.simplefilter("ignore", RuntimeWarning)
         columns = _read(content).get_columns()
         return {name: _summary(column.to_summary_dict()) for name, column in columns.items()}
+
+
+def sketches(content: bytes) -> dict[str, ColumnSketch]:
+    """Return what tests need of each column of a profile; no type of whylogs leaves this room."""
+    with _translated("read a profile"):
+        columns = _read(content).get_columns()
+        return {name: _sketch(column) for name, column in columns.items()}
+
+
+def _sketch(column: Any) -> ColumnSketch:
+    counts, spread = column.get_metric("counts"), column.get_metric("distribution")
+    distinct = column.get_metric("cardinality")
+    numbers = int(spread.kll.value.get_n()) if spread is not None else 0
+    kll = spread.kll.value if numbers else None
+
+    def number(value: float) -> float | None:
+        return float(value) if numbers and math.isfinite(value) else None
+
+    return ColumnSketch(
+        count=int(counts.n.value),
+        missing=int(counts.null.value),
+        values=numbers,
+        cdf=_cdf(kll) if kll is not None else None,
+        quantiles=_quantiles(kll) if kll is not None else None,
+        error=kll.normalized_rank_error(True)
+        if kll is not None and kll.is_estimation_mode()
+        else 0.0,
+        mean=number(spread.avg) if spread is not None else None,
+        std=number(spread.stddev) if spread is not None else None,
+        minimum=number(spread.min) if spread is not None else None,
+        maximum=number(spread.max) if spread is not None else None,
+        frequencies=_frequencies(column.get_metric("frequent_items")) if kll is None else None,
+        distinct=float(distinct.hll.value.get_estimate()) if distinct is not None else 0.0,
+    )
+
+
+def _cdf(kll: Any) -> Callable[[Numbers], Numbers]:
+    """Read shares off a sketch, which takes different numbers only, in rising order."""
+
+    def cdf(points: Numbers) -> Numbers:
+        import numpy as np
+
+        asked, where = np.unique(np.asarray(points, dtype="float64"), return_inverse=True)
+        shares = np.asarray(kll.get_cdf(asked.tolist(), inclusive=True)[:-1], dtype="float64")
+        found: Numbers = shares[where]
+        return found
+
+    return cdf
+
+
+def _quantiles(kll: Any) -> Callable[[Numbers], Numbers]:
+    def quantiles(shares: Numbers) -> Numbers:
+        import numpy as np
+
+        asked = np.asarray(shares, dtype="float64")
+        return np.asarray(kll.get_quantiles(asked.tolist()), dtype="float64")
+
+    return quantiles
+
+
+def _frequencies(metric: Any) -> dict[str, int] | None:
+    """All words and their counts; None where some were forgotten, which spoils the others too."""
+    if metric is None:
+        return {}
+    items = metric.strings
+    if any(item.lower != item.upper for item in items):
+        return None
+    counts = {str(item.value): int(item.est) for item in items}
+    total = int(metric.frequent_strings.value.get_total_weight())
+    return counts if sum(counts.values()) == total else None
 
 
 def _summary(values: dict[str, Any]) -> ColumnSummary:
@@ -159,6 +292,43 @@ class _translated:  # noqa: N801 - reads as a clause of `with`
             raise MonitoringError(message) from error
 
 
+def _metrics(name: str, column: pd.Series) -> dict[str, Any]:
+    """What whylogs measures of a column of this type, all at nothing."""
+    core = _whylogs()
+    config = core.MetricConfig(
+        large_kll_k=False,
+        kll_k=SKETCH_K,
+        fi_lg_max_k=WORDS_LOG2,
+        max_frequent_item_size=LONGEST_WORD,
+    )
+    schema = core.ColumnSchema(dtype=column.dtype, cfg=config)
+    metrics: dict[str, Any] = schema.get_metrics(name)
+    return metrics
+
+
+def _preprocessed(column: pd.Series) -> Any:
+    """Divide a column as whylogs does; columns of floats and of text without a loop over values."""
+    import numpy as np
+    import pandas as pd
+
+    core = _whylogs()
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "string":
+        seen = core.preprocessing.PreprocessedColumn()
+        seen.pandas.strings = column.dropna()
+        seen.null_count = len(column) - len(seen.pandas.strings)
+    elif isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+        seen = core.preprocessing.PreprocessedColumn()
+        values = column.to_numpy(dtype="float64")
+        seen.numpy.floats = values[~np.isnan(values)]
+        seen.null_count = seen.nan_count = len(values) - len(seen.numpy.floats)
+        seen.inf_count = int(np.isinf(values).sum())
+    else:
+        return core.preprocessing.PreprocessedColumn.apply(column)
+    seen.len = len(column)
+    return seen
+
+
 @cache
 def _whylogs() -> Any:
     """Import whylogs, made to work with NumPy 2 and to call nobody."""
@@ -171,5 +341,30 @@ def _whylogs() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from whylogs import core
+        from whylogs.core import preprocessing  # noqa: F401 - an attribute of core from here on
     logging.getLogger("whylogs").setLevel(logging.ERROR)
+    _read_faster()
     return core
+
+
+def _read_faster() -> None:
+    """Let whylogs make a class for each kind of component that it reads, and not for each component.
+
+    To make a class takes most of the time of reading: 30 of 40 ms for 20 columns.
+    """
+    from whylogs.core.metrics.metric_components import MetricComponent
+
+    slowly, classes = MetricComponent.from_protobuf.__func__, {}
+
+    def from_protobuf(cls: Any, msg: Any, registries: Any = None) -> Any:
+        kind = (msg.WhichOneof("value"), msg.type_id)
+        if registries is not None or kind not in classes:
+            made = slowly(cls, msg, registries)
+            if registries is None:
+                classes[kind] = type(made)
+            return made
+        made = classes[kind](None)
+        made.set(made._deserializer(msg=msg))  # noqa: SLF001 - as whylogs itself does here
+        return made
+
+    MetricComponent.from_protobuf = classmethod(from_protobuf)
