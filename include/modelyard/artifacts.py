@@ -174,6 +174,10 @@ class Evaluation(Artifact):
         default=None,
         description="The folder of the compiled predictor, or of the reason why there is none.",
     )
+    outputs: str | None = Field(
+        default=None,
+        description="Parquet of the test split's answers as live ones are laid out, for watching.",
+    )
 
 
 class RegisteredVersion(Artifact):

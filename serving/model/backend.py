@@ -26,6 +26,9 @@ class Description(BaseModel):
     mlflow_run: str | None = Field(description="Its MLflow run.")
     metrics: dict[str, float] = Field(description="OUTPUT.METRIC on the test split.")
     signature: ModelSignature = Field(description="Its inputs and outputs.")
+    files: str | None = Field(
+        default=None, description="Where its files lie, for others on the replica's machine."
+    )
     engine: str = Field(default="ludwig", description="What computes the answers.")
     engine_note: str | None = Field(
         default=None, description="Why it is not compiled, where it is not."
@@ -34,10 +37,15 @@ class Description(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """A variant's answer: one output a row, and how long the model took for the batch."""
+    """A variant's answer: one output a row, and how long the model took for the batch.
+
+    `embedding` is where it places the rows, if it does: as many floats for each, in single
+    precision, one row after the other.
+    """
 
     outputs: list[Output]
     milliseconds: float
+    embedding: bytes | None = None
 
 
 class VariantFault(Exception):  # noqa: N818 - reads as what happened

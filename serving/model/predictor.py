@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import yaml
 
@@ -21,7 +21,9 @@ from serving.model.outputs import Output, outputs_of
 from serving.requests.rows import Row
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 log = logging.getLogger("ray.serve")
 COMPILED: Final = "compiled"
@@ -34,6 +36,17 @@ class Model(Protocol):
 
     def answer(self, rows: Sequence[Row]) -> list[Output]:
         """Predict checked rows; raise DataError for rows that it cannot take."""
+        ...
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A loaded model that also says where it places the rows."""
+
+    def answer_and_place(
+        self, rows: Sequence[Row]
+    ) -> tuple[list[Output], NDArray[np.float32] | None]:
+        """Predict checked rows as `answer` does; also [rows, dimensions], or None."""
         ...
 
 
@@ -74,13 +87,14 @@ class Predictor:
 
     def __init__(self, model: Model, description: Description) -> None:
         self._model = model
+        self._placing = model if isinstance(model, Placing) else None
         self.description = description
 
     def answer(self, requests: Sequence[Sequence[Row]]) -> list[Predicted | Failure]:
         """Answer several requests in one pass; one that the model fails at does not spoil others."""
         begun = time.perf_counter()
         try:
-            outputs = self._predict([row for request in requests for row in request])
+            outputs, places = self._predict([row for request in requests for row in request])
         except Exception as error:
             # Any fault of a foreign model must become an answer for its caller.
             if len(requests) > 1:
@@ -91,14 +105,24 @@ class Predictor:
             return [Failure(type(error).__name__, by_its_rows=False)]
         milliseconds = (time.perf_counter() - begun) * 1000
         edges = pairwise(accumulate((len(request) for request in requests), initial=0))
-        return [Predicted(outputs[start:end], milliseconds) for start, end in edges]
+        return [
+            Predicted(
+                outputs[start:end],
+                milliseconds,
+                None if places is None else places[start:end].tobytes(),
+            )
+            for start, end in edges
+        ]
 
-    def _predict(self, rows: Sequence[Row]) -> list[Output]:
-        outputs = self._model.answer(rows)
+    def _predict(self, rows: Sequence[Row]) -> tuple[list[Output], NDArray[np.float32] | None]:
+        if self._placing is not None:
+            outputs, places = self._placing.answer_and_place(rows)
+        else:
+            outputs, places = self._model.answer(rows), None
         if len(outputs) != len(rows):
             message = f"{len(rows)} rows got {len(outputs)} answers"
             raise ValueError(message)
-        return outputs
+        return outputs, places
 
 
 def load(settings: Settings, model: str, version: int) -> Predictor:
@@ -123,6 +147,7 @@ def load(settings: Settings, model: str, version: int) -> Predictor:
         mlflow_run=made.mlflow_run or None,
         metrics=made.metrics,
         signature=signature,
+        files=str(folder),
         engine="ludwig" if note else "compiled",
         engine_note=note,
     )

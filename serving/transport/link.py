@@ -81,7 +81,7 @@ def unpack_request(body: bytes) -> tuple[float, list[Row]]:
 def pack_answer(answer: Predicted | Failure) -> bytes:
     """Write a variant's answer."""
     if isinstance(answer, Predicted):
-        return _packed((answer.outputs, answer.milliseconds))
+        return _packed((answer.outputs, answer.milliseconds, answer.embedding))
     return _packed((None, answer.reason, answer.by_its_rows))
 
 

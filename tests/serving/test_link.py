@@ -281,6 +281,7 @@ def test_rows_arrive_as_they_were_sent(rows: list[Row], until: float) -> None:
     [
         Predicted([{"a": {"prediction": "x", "probabilities": {"x": 0.5, "y": 0.5}}}], 2.5),
         Predicted([{"mask": {"prediction": "aGVsbG8=", "share": 0.25}}, {}], 0.0),
+        Predicted([{"a": {"prediction": "x"}}], 1.0, b"\x00\x00\x80?"),
         Failure("no such column", by_its_rows=True),
     ],
 )

@@ -72,7 +72,7 @@ class ByLudwig:
         ]
 
     def compile(self, folder: Path) -> Compiled:
-        return compile_model(self.model, self.loaded, self.test, self.predicted, folder)
+        return compile_model(self.model, self.loaded, self.test, self.predicted, folder).record
 
     def prove(self, model: Answers) -> Proof:
         return prove(model, describe(self.model), self.test, self.predicted)

@@ -239,6 +239,29 @@ def test_every_family_has_a_compiled_predictor_that_answers_as_ludwig_does(
         assert found == expected[output.name].tolist()[: len(batch)]
 
 
+@pytest.mark.parametrize("name", ["unet", "channels", "words"])
+def test_every_family_places_its_rows_and_keeps_those_of_the_test_rows(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    made: Made = request.getfixturevalue(name)
+    plan = open_compiled(made.folder / "compiled").record.plan  # type: ignore[union-attr]
+    kept = pd.read_parquet(made.folder / "outputs.parquet")
+    [output] = made.predictor.signature.outputs
+    assert plan is not None
+    assert 1 <= plan.embedding <= 16
+    assert kept.filter(like="embedding.").shape == ((made.rows["split"] == 2).sum(), plan.embedding)
+    assert {f"predicted.{output.name}", f"truth.{output.name}"} <= set(kept)
+
+
+def test_a_mask_is_kept_as_the_share_that_the_endpoint_answers(unet: Made) -> None:
+    kept = pd.read_parquet(unet.folder / "outputs.parquet")
+    test = unet.rows[unet.rows["split"] == 2]
+    answered = unet.predictor.predict(test[["image"]])
+    assert kept["predicted.mask"].tolist() == pytest.approx(answered["mask_share"].tolist())
+    shares = [(np.asarray(Image.open(io.BytesIO(mask))) > 0).mean() for mask in test["mask"]]
+    assert kept["truth.mask"].tolist() == pytest.approx(shares)
+
+
 @pytest.mark.parametrize("text", ["", "a stranger's words, unseen", "the tree " * 500])
 def test_any_text_is_answered_the_same_by_the_compiled_predictor(words: Made, text: str) -> None:
     compiled = open_compiled(words.folder / "compiled")

@@ -15,7 +15,7 @@ import pytest
 
 from modelyard.errors import DataError
 from modelyard.training.predictor import Predictor, image_bytes, plain
-from tests.training.samples import Chain, digits_spec, make_chain, workspace_in, write_digits
+from tests.training.samples import Chain
 
 FRESH = """
 import json, sys
@@ -88,13 +88,6 @@ def test_a_missing_column_is_named(iris: Chain) -> None:
     predictor = Predictor(iris.workspace.path(iris.trained.model))
     with pytest.raises(DataError, match="the rows have no petal_length"):
         predictor.predict(iris.rows.drop(columns="petal_length"))
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    """A network that has seen a few digits."""
-    folder = tmp_path_factory.mktemp("digits")
-    return make_chain(folder, digits_spec(epochs=2), write_digits(workspace_in(folder), 120))
 
 
 def images(chain: Chain) -> list[bytes]:

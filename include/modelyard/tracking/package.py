@@ -18,6 +18,8 @@ LOADER = "modelyard.training.predictor"
 CARD = "model_card.md"
 SIGNATURE = "signature.json"
 COMPILED = "compiled"
+REFERENCE = "reference"
+OUTPUTS = "outputs.parquet"
 REQUIREMENTS = ("ludwig", "torch", "pandas", "mlflow")
 
 
@@ -54,7 +56,9 @@ def write_package(  # noqa: PLR0913, PLR0917 - the artifacts that a version is m
     (destination / "spec.json").write_text(text, encoding="utf-8")
     (destination / CARD).write_text(card, encoding="utf-8")
     shutil.copy(described, destination)
-    shutil.copytree(workspace.path(split.reference), destination / "reference")
+    shutil.copytree(workspace.path(split.reference), destination / REFERENCE)
+    if evaluation.outputs is not None:
+        shutil.copy(workspace.path(evaluation.outputs), destination / REFERENCE / OUTPUTS)
     if evaluation.compiled is not None:  # those of an older Modelyard have none
         _add_compiled(workspace.path(evaluation.compiled), trained, destination / COMPILED)
     return destination

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from modelyard.artifacts import Evaluation, SplitData, TrainedModel
 from modelyard.features import ModelSignature
 from modelyard.spec.models import Spec
+from modelyard.training import outputs
 from modelyard.training.compiled.making import compile_model
 from modelyard.training.compiled.plan import FORMAT
 from modelyard.training.gate import decide
@@ -20,7 +21,7 @@ from modelyard.training.masks import draw_examples
 from modelyard.training.measure import Measured, measure
 from modelyard.training.plots import draw
 from modelyard.training.report import class_table, metrics_of, per_class, with_labels
-from modelyard.training.rows import read_rows
+from modelyard.training.rows import SPLIT, TRAIN, read_rows
 from modelyard.training.signature import describe
 from modelyard.training.train import HISTORY
 from modelyard.workspace import Workspace, write_atomically
@@ -34,6 +35,7 @@ PER_CLASS = "per_class.json"
 PLOTS = "plots"
 REPORT = "report"
 COMPILED = "compiled"
+OUTPUTS = "outputs.parquet"
 
 
 def evaluate(
@@ -46,7 +48,8 @@ def evaluate(
     """Measure the model on the test split and hold it against the gate.
 
     Beside the predictions come `metrics.json`, `per_class.json`, `plots/`, `report/` and
-    `compiled/`, with a predictor that needs no Ludwig or the reason why there is none.
+    `compiled/`, with a predictor that needs no Ludwig or the reason why there is none, and
+    `outputs.parquet`, what live answers are compared with.
 
     Raises:
         TrainingError: there are no test rows, or Ludwig cannot predict them.
@@ -57,7 +60,11 @@ def evaluate(
         rows = read_rows(spec, split, workspace)
 
         def also(loaded: object, test: DataFrame, predicted: DataFrame) -> None:
-            compile_model(model, loaded, test, predicted, folder / COMPILED)
+            training = rows[rows[SPLIT] == TRAIN]
+            made = compile_model(model, loaded, test, predicted, folder / COMPILED, training)
+            by = spec.monitor.segment_by
+            answers = outputs.lay_out(describe(model), test, predicted, made.places, by)
+            outputs.write(answers, folder / OUTPUTS)
 
         measured = _with_report(measure(spec, model, rows, also), model)
         history = json.loads((model.parent / HISTORY).read_bytes())
@@ -73,6 +80,7 @@ def evaluate(
             passed=all(result.passed for result in gate),
             gate=gate,
             compiled=workspace.relative(folder / COMPILED),
+            outputs=workspace.relative(folder / OUTPUTS),
         )
 
     return workspace.once(Evaluation, _depends_on(spec, split, trained, champion), make)
@@ -89,6 +97,7 @@ def _depends_on(
         "trained": [trained.key, trained.weights_hash],
         "split": [split.key, split.content_hash],
         "compiled": FORMAT,
+        **({"segment_by": spec.monitor.segment_by} if spec.monitor.segment_by else {}),
         "gate": [rule.model_dump(mode="json") for rule in spec.gate],
         "champion": dict(champion) if compares and champion is not None else None,
     }

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from modelyard.training.compiled.model import CompiledModel
 from modelyard.training.compiled.plan import (
     FILE,
-    FORMAT,
+    FORMATS,
     GRAPH,
     Compiled,
     NotCompiledError,
@@ -74,8 +74,8 @@ def read_record(folder: Path) -> Compiled:
     except ValidationError as error:
         message = f"{FILE} is broken, or of another Modelyard"
         raise NotCompiledError(message) from error
-    if record.format != FORMAT:
-        message = f"{FILE} has format {record.format}, and not {FORMAT}"
+    if record.format not in FORMATS:
+        message = f"{FILE} has format {record.format}, and not {' or '.join(map(str, FORMATS))}"
         raise NotCompiledError(message)
     return record
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelyard.training.compiled import embedding
 from modelyard.training.compiled.loading import digest, libraries
 from modelyard.training.compiled.model import CompiledModel, Inputs
 from modelyard.training.compiled.plan import FILE, GRAPH, Compiled, NotCompiledError
@@ -19,13 +21,28 @@ from modelyard.workspace import write_atomically
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from modelyard.training.compiled.embedding import Array
+
 log = logging.getLogger(__name__)
 EXAMPLES = 3
 
 
-def compile_model(
-    model: Path, loaded: Any, test: DataFrame, predicted: DataFrame, folder: Path
-) -> Compiled:
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What came of it, and where the network places the test rows, [rows, dimensions]."""
+
+    record: Compiled
+    places: Array | None = None
+
+
+def compile_model(  # noqa: PLR0913, PLR0917 - a model, its rows and where to
+    model: Path,
+    loaded: Any,
+    test: DataFrame,
+    predicted: DataFrame,
+    folder: Path,
+    training: DataFrame | None = None,
+) -> Compilation:
     """Write a graph that answers as Ludwig does, or the reason why there is none.
 
     Nothing is raised: without a compiled predictor Ludwig serves the version.
@@ -36,20 +53,21 @@ def compile_model(
         test: The test rows.
         predicted: Ludwig's predictions of them.
         folder: Where to write.
+        training: Training rows, which the embedding is fitted on; None makes none.
     """
     began = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        record = _made(model, loaded, test, predicted, folder)
+        made = _made(model, loaded, test, predicted, folder, training)
     except NotCompiledError as error:
-        record = _refused(str(error), folder)
+        made = _refused(str(error), folder)
     except Exception as error:
         # Tracing meets any code of any network; none of its faults may cost the evaluation.
         log.exception("the model could not be compiled")
-        record = _refused(f"compiling failed: {type(error).__name__}: {error}"[:300], folder)
-    write_atomically(folder / FILE, record.model_dump_json(indent=1) + "\n")
-    log.info("%s in %.1f s", said(record), time.monotonic() - began)
-    return record
+        made = _refused(f"compiling failed: {type(error).__name__}: {error}"[:300], folder)
+    write_atomically(folder / FILE, made.record.model_dump_json(indent=1) + "\n")
+    log.info("%s in %.1f s", said(made.record), time.monotonic() - began)
+    return made
 
 
 def said(record: Compiled) -> str:
@@ -59,9 +77,14 @@ def said(record: Compiled) -> str:
     return f"compiled: {record.rows} test rows answered as by Ludwig, at most {record.difference:.1e} apart"
 
 
-def _made(
-    model: Path, loaded: Any, test: DataFrame, predicted: DataFrame, folder: Path
-) -> Compiled:
+def _made(  # noqa: PLR0913, PLR0917 - as above
+    model: Path,
+    loaded: Any,
+    test: DataFrame,
+    predicted: DataFrame,
+    folder: Path,
+    training: DataFrame | None,
+) -> Compilation:
     from modelyard.training.compiled.graph import read, trace
 
     if len(test) != len(predicted):  # an evaluation leaves out rows whose truth is missing
@@ -73,9 +96,15 @@ def _made(
     signature = describe(model)
     rows = TestRows(signature, test)
     example, _ = Inputs(plan)([rows[number % len(rows)] for number in range(EXAMPLES)])
-    trace(loaded.model, plan, example, file)
-    proof = prove(CompiledModel(read(file), plan), signature, test, predicted)
-    return Compiled(
+    projection = None
+    if training is not None:
+        projection = embedding.fit(loaded.model, plan, signature, training)
+    if projection is not None:
+        plan = plan.model_copy(update={"embedding": projection.size})
+    trace(loaded.model, plan, example, file, projection)
+    placing = embedding.Placing(CompiledModel(read(file), plan))
+    proof = prove(placing, signature, test, predicted)
+    record = Compiled(
         engine="compiled",
         libraries=libraries(plan),
         graph=digest(file),
@@ -84,8 +113,9 @@ def _made(
         difference=proof.difference,
         plan=plan,
     )
+    return Compilation(record, placing.places)
 
 
-def _refused(reason: str, folder: Path) -> Compiled:
+def _refused(reason: str, folder: Path) -> Compilation:
     (folder / GRAPH).unlink(missing_ok=True)
-    return Compiled(engine="ludwig", reason=reason)
+    return Compilation(Compiled(engine="ludwig", reason=reason))

@@ -24,6 +24,7 @@ from modelyard.training.compiled.plan import (
 if TYPE_CHECKING:
     import torch
 
+    from modelyard.training.compiled.columns import Array
     from modelyard.training.compiled.images import Images
 
 type Size = tuple[int, int]
@@ -52,10 +53,20 @@ class CompiledModel:
         Raises:
             DataError: a value is missing or cannot be read; names row and column.
         """
+        return self.answer_and_place(rows)[0]
+
+    def answer_and_place(self, rows: Sequence[Row]) -> tuple[list[Output], Array | None]:
+        """Predict each row, and say where the network places it: [rows, dimensions], or None.
+
+        Raises:
+            DataError: a value is missing or cannot be read; names row and column.
+        """
         if not rows:
-            return []
+            return [], None
         tensors, sizes = self._inputs(rows)
-        return answers(self._plan.outputs, self.compute(tensors), sizes)
+        arrays = self.compute(tensors)
+        places = arrays.pop() if self._plan.embedding else None
+        return answers(self._plan.outputs, arrays, sizes), places
 
     def compute(self, tensors: Sequence[torch.Tensor]) -> list[Any]:
         """Run the graph alone; return arrays."""

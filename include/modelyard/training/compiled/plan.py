@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 type Row = Mapping[str, object]
 type Output = dict[str, dict[str, JsonValue]]
 
-FORMAT = 1
+# Format 1 knows no embedding, and is read as before.
+FORMAT = 2
+FORMATS = (1, FORMAT)
 FILE = "compiled.json"
 GRAPH = "graph.pt"
 TOLERANCE = 1e-5
@@ -152,6 +154,11 @@ class Plan(BaseModel):
 
     inputs: tuple[InputPlan, ...] = Field(description="How rows are prepared.")
     outputs: tuple[OutputPlan, ...] = Field(description="How answers are read.")
+    embedding: int = Field(
+        default=0,
+        ge=0,
+        description="Dimensions in which the graph places a row, as its last output; 0: it does not.",
+    )
 
     @property
     def numbers(self) -> tuple[NumberInput, ...]:
