@@ -76,7 +76,7 @@ def chosen(said: Mapping[str, object], request: Request) -> PredictOptions:
             message = f"is not an option; there are {' and '.join(_KNOWN)}"
             refuse_field(name[:100], message)
     return PredictOptions(
-        probabilities=_boolean("probabilities", said.get("probabilities", True)),
+        probabilities=boolean("probabilities", said.get("probabilities", True)),
         mask=_mask(said.get("mask", "png")),
         client=client_of(request),
         request=request.scope.get("state", {}).get("request"),
@@ -97,7 +97,8 @@ def sticky_key(request: Request) -> str | None:
     return key
 
 
-def _boolean(name: str, value: object) -> bool:
+def boolean(name: str, value: object) -> bool:
+    """Read true or false; refuse anything else."""
     if isinstance(value, bool):
         return value
     text = str(value).lower() if isinstance(value, str | int) else ""

@@ -12,19 +12,12 @@ from starlette.responses import Response
 
 from serving.http.answers import json_response
 from serving.http.direct import add_direct
-from serving.http.problems import refuse_field
-from serving.http.schema import Alerts, Figures, Health, ModelInfo, Ready
+from serving.http.schema import Figures, Health, ModelInfo, Ready
 from serving.service import Service
 
 TAG: Final = "information"
 JSON: Final = "application/json"
 UNREADY: Final = 503
-_MODEL: Final[dict[str, Any]] = {
-    "name": "model",
-    "in": "query",
-    "description": "Only this model's.",
-    "schema": {"type": "string"},
-}
 _TEXT: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -41,10 +34,6 @@ def add_information(app: FastAPI, service: Service) -> None:
         """Describe one model and its variants."""
         return json_response(await service.info(request.path_params["name"]))
 
-    async def alerts(request: Request) -> Response:
-        """List what needs a person: drift that a comparison with the training data found."""
-        return json_response(await service.alerts(_only(request)))
-
     add_direct(
         app,
         "GET",
@@ -56,16 +45,6 @@ def add_information(app: FastAPI, service: Service) -> None:
     )
     add_direct(
         app, "GET", "/models/{name}", one_model, summary="One model", tag=TAG, answer=ModelInfo
-    )
-    add_direct(
-        app,
-        "GET",
-        "/alerts",
-        alerts,
-        summary="What needs a person",
-        tag=TAG,
-        answer=Alerts,
-        parameters=[_MODEL],
     )
 
 
@@ -86,7 +65,7 @@ def add_health(app: FastAPI, service: Service) -> None:
         figures = service.figures()
         if JSON in request.headers.get("accept", ""):
             return json_response(figures.document())
-        text, media_type = figures.text()
+        text, media_type = await service.metrics()
         return Response(text, media_type=media_type)
 
     add_direct(app, "GET", "/health", health, summary="Is it up", tag=TAG, answer=Health)
@@ -116,10 +95,3 @@ def reasons_of(state: Mapping[str, JsonValue]) -> str:
     """Say in one line why the endpoint is not ready."""
     reasons = state["reasons"]
     return "; ".join(map(str, reasons)) if isinstance(reasons, list) else ""
-
-
-def _only(request: Request) -> str | None:
-    for name in request.query_params:
-        if name != "model":
-            refuse_field(name[:100], "is not an option; there is model")
-    return request.query_params.get("model")

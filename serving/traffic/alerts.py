@@ -4,45 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import JsonValue
 
 from modelyard.store.database import Store
-from modelyard.store.monitoring_records import DriftCheck
+from modelyard.store.monitoring_records import AlertRecord
 from modelyard.store.records import RolloutRecord
 from serving.traffic.breaker import Position
 
-DRIFT_CHECKS = 100
+MOST: Final = 500
+INNER: Final = {"eased", "gone"}
 type Alert = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the database knows of one model: its last drift checks and its last rollout."""
+    """What the database knows of one model: its alerts and its last rollout."""
 
-    checks: Sequence[DriftCheck]
+    alerts: Sequence[AlertRecord]
     rollout: RolloutRecord | None
 
 
-def known_of(store: Store, models: Iterable[str]) -> list[Known]:
-    """Ask the database about models."""
+def known_of(store: Store, models: Iterable[str], *, every: bool = False) -> list[Known]:
+    """Ask the database about models; `every`: of alerts that ended too."""
     return [
-        Known(store.verdicts(model, DRIFT_CHECKS), next(iter(store.rollouts(model, 1)), None))
+        Known(
+            store.alerts(model, open_only=not every, limit=MOST),
+            next(iter(store.rollouts(model, 1)), None),
+        )
         for model in models
     ]
 
 
 def alerts_of(known: Iterable[Known], breakers: Iterable[tuple[str, str, Position]]) -> list[Alert]:
-    """List open breakers, then what the database knows, newest first.
+    """List open breakers, then what the database knows, the newest first, ended alerts last.
 
-    Of drift each check that found some; of rollouts a model's last one, if it waits for a person or
-    was rolled back.
+    Of rollouts a model's last one, if it waits for a person or was rolled back.
     """
     dated = []
     for one in known:
-        dated += [(check.at, _drift(check)) for check in one.checks if check.drifted]
+        dated += [((alert.ended is None, alert.opened), alert_of(alert)) for alert in one.alerts]
         if one.rollout is not None and one.rollout.status in {"waiting", "rolled_back"}:
-            dated.append((one.rollout.changed, _rollout(one.rollout)))
+            dated.append(((True, one.rollout.changed), _rollout(one.rollout)))
     dated.sort(key=lambda pair: pair[0], reverse=True)
     broken = [
         _breaker(model, version, position)
@@ -52,15 +56,10 @@ def alerts_of(known: Iterable[Known], breakers: Iterable[tuple[str, str, Positio
     return [*broken, *(alert for _, alert in dated)]
 
 
-def _drift(check: DriftCheck) -> Alert:
-    """Write a check with only what drifted."""
-    document: Alert = check.model_dump(mode="json", exclude={"verdicts", "drifted"})
-    columns: list[JsonValue] = [
-        verdict.model_dump(mode="json", exclude={"drifted"})
-        for verdict in check.verdicts
-        if verdict.drifted
-    ]
-    return {"kind": "drift", **document, "columns": columns}
+def alert_of(alert: AlertRecord) -> Alert:
+    """Write an alert; `at` is when it was first seen."""
+    document: Alert = alert.model_dump(mode="json", exclude=INNER)
+    return {"kind": document.pop("kind"), "at": document["opened"], **document}
 
 
 def _rollout(record: RolloutRecord) -> Alert:

@@ -10,6 +10,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from modelyard.rollout.routes import Route
+from serving.model.backend import Predicted
 from serving.model.masks import run_lengths
 from serving.model.outputs import Output
 from serving.prediction_log.log import Entry
@@ -52,9 +53,22 @@ def entries_of(
             phase=phase,
             fallback_from=answered.fallback_from,
             client=options.client,
+            embedding=place,
+            files=known.described.files,
         )
-        for identity, row, output in zip(ids, answer.rows, predicted.outputs, strict=True)
+        for identity, row, output, place in zip(
+            ids, answer.rows, predicted.outputs, _places(predicted), strict=True
+        )
     ]
+
+
+def _places(predicted: Predicted) -> Sequence[bytes | None]:
+    """Cut where the model places the rows into one piece a row."""
+    whole, rows = predicted.embedding, len(predicted.outputs)
+    if not whole:
+        return [None] * rows
+    size = len(whole) // rows
+    return [whole[start : start + size] for start in range(0, len(whole), size)]
 
 
 async def answer_of(

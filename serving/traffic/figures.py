@@ -181,6 +181,12 @@ class Figures:
                 if route.role != "champion":
                     yield name, str(route.version), self._breakers.position(route.app)
 
+    def shares(self) -> Iterator[tuple[str, str, str, float]]:
+        """Yield model, version, role and share of the requests."""
+        for name, routes in self._table.models.items():
+            for route in routes:
+                yield name, str(route.version), route.role, route.share
+
     def shadows(self, in_flight: int) -> dict[str, JsonValue]:
         """What became of the copies of requests, all versions together."""
         ends: tuple[ShadowOutcome, ...] = ("sent", "dropped", "failed")
@@ -206,6 +212,15 @@ class _State(Collector):
         yield GaugeMetricFamily(f"{name}_queued", "Predictions not yet written.", state.queued)
         yield CounterMetricFamily(f"{name}_written", "Predictions written.", state.written)
         yield CounterMetricFamily(f"{name}_dropped", "Predictions not kept.", state.dropped)
+        words = "Seconds that the oldest prediction not yet written has waited."
+        yield GaugeMetricFamily(f"{name}_wait_seconds", words, state.waiting_s)
+        words = "Whether the last writing failed: 1 or 0."
+        yield GaugeMetricFamily(f"{name}_failing", words, float(state.failing is not None))
+        words = "The share of a model's requests that a version gets."
+        shares = GaugeMetricFamily("modelyard_traffic_share", words, labels=(*LABELS, "role"))
+        for model, version, role, share in self._figures.shares():
+            shares.add_metric((model, version, role), share)
+        yield shares
         words = "The circuit breaker: 0 closed, 1 half-open, 2 open."
         gauge = GaugeMetricFamily("modelyard_breaker_state", words, labels=LABELS)
         for model, version, position in self._figures.breakers():

@@ -20,7 +20,7 @@ from modelyard.spec.models import Spec
 from modelyard.store.database import Store, open_store
 from modelyard.store.records import PredictionRecord
 from modelyard.tracking import registry
-from modelyard.watch import run_drift
+from modelyard.watch import run_drift, watch_model
 
 type Draw = Callable[..., pd.DataFrame]
 type Make = Callable[..., list[PredictionRecord]]
@@ -152,3 +152,36 @@ def test_a_window_that_is_no_size_is_refused(text: str) -> None:
 def test_a_report_that_is_no_html_file_is_refused(app: typer.Typer) -> None:
     done = CliRunner().invoke(app, ["drift", "clinic", "--output", "report.pdf"])
     assert isinstance(done.exception, UsageError)
+
+
+class TestWatchModel:
+    """`watch_model`: all windows, verdicts kept, alerts changed."""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, version: Path) -> None:
+        """Version 1 is served."""
+        assert version.exists()
+
+    def test_drift_becomes_one_alert_whatever_number_of_windows_show_it(
+        self, settings: Settings, logged: Store
+    ) -> None:
+        watched = watch_model(settings, "clinic", run="run-1")
+        assert [report.check.window for report in watched.reports] == ["1000", "10000", "all"]
+        [alert] = watched.alerts
+        assert (alert.version, alert.kind, alert.subject) == (1, "drift", "size")
+        assert set(alert.windows) == {"1000", "10000", "all"}
+        assert alert.report is not None
+        assert (settings.home / alert.report).exists()
+        assert alert.run == "run-1"
+        assert [event.change for event in watched.events] == ["opened"]
+        assert logged.alert(alert.id) == alert
+        assert len(logged.verdicts("clinic")) == 3
+
+    def test_the_same_predictions_again_change_nothing(
+        self, settings: Settings, logged: Store
+    ) -> None:
+        first = watch_model(settings, "clinic", windows=[200])
+        again = watch_model(settings, "clinic", windows=[200])
+        assert again.events == ()
+        assert [one.id for one in again.alerts] == [one.id for one in first.alerts]
+        assert len(logged.alert_events()) == 1

@@ -1,0 +1,1 @@
+"""From verdicts to alerts: levels, the life of an alert, and what people are told of it."""
