@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelyard.monitoring.distributions import BARS, BINS, Distribution, distributions
+from modelyard.monitoring.profile import profile_frame, sketches
+from modelyard.monitoring.reports.distributions import (
+    BARS,
+    BINS,
+    Distribution,
+    distributions,
+    sketched,
+)
 
 
 def of(known: list[object], live: list[object]) -> Distribution:
@@ -76,3 +83,46 @@ def test_any_numbers_can_be_drawn(values: list[float]) -> None:
     found = of(list(values), list(values))
     assert found.reference == found.live
     assert sum(found.live) == pytest.approx(1)
+
+
+def test_outputs_are_drawn_beside_inputs_and_embeddings_are_not(
+    random: np.random.Generator,
+) -> None:
+    inputs = pd.DataFrame({"x": ["a", "b"]})
+    outputs = pd.DataFrame(
+        {"predicted.label": ["yes", "no"], "truth.label": ["yes", "yes"], "embedding.0": [1.0, 2.0]}
+    )
+    live = pd.DataFrame({"predicted.label": ["yes"], "embedding.0": [random.normal()]})
+    found = distributions(inputs, inputs, (outputs, live))
+    assert sorted(found) == ["predicted.label", "x"]
+    assert (found["predicted.label"].labels, found["predicted.label"].live) == (
+        ("yes", "no"),
+        (1.0, 0.0),
+    )
+
+
+def test_sketches_give_the_same_picture_as_rows(random: np.random.Generator) -> None:
+    known = pd.DataFrame(
+        {"n": random.normal(size=3_000), "w": random.choice(["a", "b", "c"], 3_000)}
+    )
+    live = pd.DataFrame({"n": random.normal(1, 1, 2_000), "w": random.choice(["a", "d"], 2_000)})
+    exact = distributions(known, live)
+    rough = sketched(sketches(profile_frame(known)), sketches(profile_frame(live)))
+    assert rough["w"] == exact["w"]
+    assert rough["n"].edges == pytest.approx(exact["n"].edges, abs=0.3)
+    for side in ("reference", "live"):
+        shares = np.cumsum(getattr(rough["n"], side))
+        assert shares[-1] == pytest.approx(1)
+        assert np.abs(shares - np.cumsum(getattr(exact["n"], side))).max() < 0.08
+
+
+def test_a_sketch_of_one_value_is_one_bar() -> None:
+    same = sketches(profile_frame(pd.DataFrame({"n": [4.0] * 50})))
+    found = sketched(same, same)["n"]
+    assert (found.labels, found.live) == (("4",), (1.0,))
+
+
+def test_a_column_that_changed_its_kind_has_no_picture_from_sketches() -> None:
+    numbers = sketches(profile_frame(pd.DataFrame({"n": [1.0, 2.0, 3.0]})))
+    words = sketches(profile_frame(pd.DataFrame({"n": ["a", "b", "c"]})))
+    assert sketched(numbers, words) == {}

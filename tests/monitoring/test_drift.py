@@ -226,3 +226,111 @@ def test_whatever_was_logged_gets_a_verdict(values: list[object]) -> None:
     live = pd.DataFrame({"x": pd.Series(values, dtype="object")})
     for known in (numbers, words):
         assert all(0 <= one.effect <= 1 for one in compare(known, live, MONITOR))
+
+
+OUTPUTS = ("predicted.label", "probability.label")
+
+
+def answers(random: np.random.Generator, rows: int, yes: float = 0.5) -> pd.DataFrame:
+    """What a version answered, with an embedding of two numbers."""
+    return pd.DataFrame(
+        {
+            "predicted.label": random.choice(["yes", "no"], rows, p=[yes, 1 - yes]),
+            "probability.label": random.beta(8, 2, rows),
+            "truth.label": "yes",
+            "embedding.0": random.normal(size=rows),
+            "embedding.1": random.normal(size=rows),
+        }
+    )
+
+
+def test_outputs_are_judged_with_the_inputs(table: Draw, random: np.random.Generator) -> None:
+    outputs = answers(random, 800), answers(random, 500, yes=0.9)
+    verdicts = compare(table(2000), table(500), MONITOR, outputs)
+    kinds = {one.column: one.kind for one in verdicts}
+    assert kinds == {
+        "size": "number",
+        "level": "number",
+        "site": "category",
+        "embedding": "embedding",
+        "predicted.label": "category",
+        "probability.label": "number",
+    }
+    assert drifted(verdicts) == ["predicted.label"]
+    assert of(verdicts, "predicted.label").measures["cross_entropy"] > 0
+
+
+def test_an_embedding_is_one_column(table: Draw, random: np.random.Generator) -> None:
+    known, seen = answers(random, 800), answers(random, 400)
+    seen["embedding.1"] += 1
+    seen.loc[:40, "embedding.0"] = np.nan
+    found = of(compare(table(200), table(400), MONITOR, (known, seen)), "embedding")
+    assert (found.drifted, found.live_rows, found.reference_rows) == (True, 359, 800)
+    assert found.live_missing == pytest.approx(41 / 400)
+    assert found.effect_name == "maximum mean discrepancy"
+
+
+def test_versions_without_an_embedding_are_judged_without(
+    table: Draw, random: np.random.Generator
+) -> None:
+    known, seen = answers(random, 800), answers(random, 400)[list(OUTPUTS)]
+    columns_found = {one.column for one in compare(table(200), table(400), MONITOR, (known, seen))}
+    assert columns_found == {"size", "level", "site", *OUTPUTS}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "note"),
+    [(np.zeros((50, 2)), "always the same"), (np.full((50, 2), np.nan), "fewer than 10 values")],
+    ids=["constant", "missing"],
+)
+def test_an_embedding_that_says_nothing_is_not_tested(
+    table: Draw, outputs: np.ndarray, note: str
+) -> None:
+    frame = pd.DataFrame(outputs, columns=["embedding.0", "embedding.1"])
+    found = of(compare(table(200), table(50), MONITOR, (frame, frame)), "embedding")
+    assert found.test == "none"
+    assert note in str(found.note)
+
+
+@pytest.mark.parametrize(
+    ("tests", "column", "effect"),
+    [
+        ({"number": "z"}, "size", "standardised difference of means"),
+        ({"number": "wasserstein"}, "size", "Wasserstein distance"),
+        ({"number": "psi"}, "size", "population stability index"),
+        ({"category": "hellinger"}, "site", "Hellinger distance"),
+        ({"category": "jensen-shannon"}, "site", "Jensen-Shannon divergence"),
+        ({"embedding": "classifier"}, "embedding", "2 AUC - 1"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else "",
+)
+def test_the_spec_chooses_the_test(
+    table: Draw, random: np.random.Generator, tests: dict[str, str], column: str, effect: str
+) -> None:
+    monitor = MonitorSpec.model_validate({"tests": tests})
+    live = table(400, shift=1.5)
+    live["site"] = "north"
+    seen = answers(random, 400)
+    seen["embedding.0"] += 2
+    found = of(compare(table(1000), live, monitor, (answers(random, 500), seen)), column)
+    assert (found.effect_name, found.drifted) == (effect, True)
+
+
+def test_all_cheap_measures_are_there_for_information(table: Draw) -> None:
+    verdicts = compare(table(500), table(200, shift=0.5), MONITOR)
+    common = {"psi", "jensen_shannon", "kl", "hellinger", "cross_entropy"}
+    assert set(of(verdicts, "site").measures) == common
+    assert set(of(verdicts, "size").measures) == {*common, "wasserstein", "mean_shift"}
+    assert of(verdicts, "size").measures["mean_shift"] == pytest.approx(0.5, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("known", "seen"),
+    [([True, False] * 50, [True, False] * 30), (["3", "4"] * 50, [3.0, 4.0] * 30)],
+    ids=["truths", "classes"],
+)
+def test_a_category_is_the_same_however_it_is_spelled(
+    known: list[object], seen: list[object]
+) -> None:
+    live = columns(x=pd.Series(seen, dtype="object"))
+    assert of(compare(columns(x=known), live, MONITOR), "x").effect == 0
