@@ -44,6 +44,11 @@ def drift_asset(name: str) -> Asset:
     return Asset(name=f"drift_{name}", uri=f"modelyard://drift/{name}")
 
 
+def retrain_asset(name: str) -> Asset:
+    """Retrainings that were asked for of one model."""
+    return Asset(name=f"retrain_{name}", uri=f"modelyard://retrain/{name}")
+
+
 def outlets(stage: str, spec: Spec | None) -> list[Outlet]:
     """What a stage makes known; a DAG for any spec uses aliases, resolved when it runs."""
     if stage not in TOLD:

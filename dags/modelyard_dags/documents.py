@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelyard.spec.data import SplitSpec
 from modelyard.spec.models import FeatureSpec, GateRule, Spec
+from modelyard.spec.monitor import MonitorSpec
 
 
 def spec_page(spec: Spec, path: Path, endpoint: str) -> str:
@@ -55,6 +56,7 @@ def _rows(spec: Spec, endpoint: str) -> list[str]:
             f"{spec.cross_validation.folds} folds" if spec.cross_validation else "no"
         ),
         "Gate": "; ".join(_rule(rule) for rule in spec.gate) or "every model passes",
+        "Retrained": _retrained(spec.monitor),
         "Endpoint": f"[{endpoint}/models/{spec.name}/predict]({endpoint}/docs)",
     }
     return ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in rows.items())]
@@ -87,6 +89,17 @@ def _rule(rule: GateRule) -> str:
     if rule.at_least is not None:
         return f"`{rule.metric}` at least {rule.at_least:g}"
     return f"`{rule.metric}` at most {rule.at_most:g}"
+
+
+def _retrained(monitor: MonitorSpec) -> str:
+    if monitor.retrain_on is None:
+        return "by hand"
+    rules = monitor.retrain
+    data = "new labels" if rules.data == "labelled" else "the data as it is then"
+    return (
+        f"on alerts from `{monitor.retrain_on}` on, with {data}; "
+        f"at most every {rules.cooldown_hours:g} h and {rules.budget} times in 30 days"
+    )
 
 
 def _code(text: str | None) -> str:

@@ -20,7 +20,7 @@ from modelyard.errors import (
     StoreError,
     TrackingError,
 )
-from modelyard_dags import assets, form
+from modelyard_dags import assets, form, retraining
 
 if TYPE_CHECKING:
     from modelyard.runs import Run
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 class Stopped(SystemExit):
     """A task ends early and has told why; Airflow logs the traceback of any exception but this kind."""
+
+    reason: str = ""
+    """The refusal in its own words."""
 
 
 class Refused(Stopped):
@@ -94,6 +97,9 @@ class StageOperator(BaseOperator):
         earlier = _artifacts(context, [stage for stage in self.before if stage in stages])
         artifact = run_stage(self.stage, run, earlier, workspace)
         assets.announce(context, self.stage, run.spec, run.id, {**earlier, self.stage: artifact})
+        retraining.follow(
+            workspace.settings, run, self.stage, artifact, last=self.stage == stages[-1]
+        )
         self._skip_unwanted(context, stages, artifact)
         return artifact
 
@@ -108,7 +114,12 @@ class StageOperator(BaseOperator):
         if self.before:
             return runs.load(run_id, workspace)
         spec = load_spec(resolve(name, workspace.settings.specs))
-        return runs.begin(spec, run_id, workspace, **form.choices(dict(params)))
+        scheduled_as = f"{self.dag_id}/{context['run_id']}"
+        choices: dict[str, object] = {**form.choices(dict(params))}
+        asked = retraining.begun(context, workspace.settings, run_id, self.after)
+        if asked is not None:
+            choices = retraining.told(asked, choices)
+        return runs.begin(spec, run_id, workspace, scheduled_as=scheduled_as, **choices)
 
     def _skip_unwanted(
         self, context: Context, stages: Sequence[str], artifact: dict[str, JsonValue]
@@ -144,7 +155,9 @@ def refusals_told() -> Iterator[None]:
         yield
     except ModelyardError as error:
         log.error("%s", error)  # noqa: TRY400 - the text says what to do, a traceback would not
-        raise (Stopped if isinstance(error, PASSING) else Refused)(error.exit_code) from None
+        stopped = (Stopped if isinstance(error, PASSING) else Refused)(error.exit_code)
+        stopped.reason = str(error)
+        raise stopped from None
 
 
 def _artifacts(context: Context, stages: Sequence[str]) -> dict[str, JsonValue]:

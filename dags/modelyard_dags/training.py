@@ -9,8 +9,8 @@ from airflow.sdk import DAG, Param, TriggerRule, chain
 
 from modelyard.spec.models import Spec
 from modelyard.stages import STAGES
-from modelyard_dags import documents, form
-from modelyard_dags.assets import outlets
+from modelyard_dags import documents, form, retraining
+from modelyard_dags.assets import outlets, retrain_asset
 from modelyard_dags.catalogue import ANY, Entry
 from modelyard_dags.operators import RETRIES, BrokenSpecOperator, StageOperator
 
@@ -37,7 +37,7 @@ def spec_dag(entry: Entry, endpoint: str) -> DAG:
         doc_md=documents.spec_page(spec, entry.path, endpoint),
         params=form.spec_params(spec),
         tags=["modelyard", spec.name, *types],
-        schedule=None,
+        schedule=[retrain_asset(spec.name)] if spec.monitor.retrain_on else None,
         start_date=BEGINNING,
         catchup=False,
         max_active_runs=1,
@@ -81,6 +81,7 @@ def _task(names: Sequence[str], number: int, spec: Spec | None) -> StageOperator
         outlets=outlets(stage, spec),
         pool=POOL if stage in POOLED else "default_pool",
         trigger_rule=TriggerRule.NONE_FAILED,
+        on_failure_callback=retraining.failed,
         **RETRIES,
     )
 

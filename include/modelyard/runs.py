@@ -29,6 +29,14 @@ class Run(BaseModel):
     id: str = Field(description="The run's one name: in Airflow, MLflow, the log and the database.")
     spec: Spec = Field(description="The spec with the run's overrides in it.")
     fresh: bool = Field(default=False, description="Train again even if nothing changed.")
+    scheduled_as: str = Field(
+        default="",
+        description="DAG/RUN, as its scheduler spells both; empty from the command line.",
+    )
+    because: dict[str, str] = Field(
+        default_factory=dict,
+        description="What started it beside a person or a clock: the alert and its retraining.",
+    )
 
     @property
     def salt(self) -> str:
@@ -37,8 +45,8 @@ class Run(BaseModel):
 
 
 def new_run_id(spec: Spec) -> str:
-    """Name a run that was not started by Airflow: spec, UTC time and four random hex digits."""
-    return f"{spec.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    """Name a run that was not started by Airflow: spec, UTC time and eight random hex digits."""
+    return f"{spec.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
 
 def safe_run_id(text: str) -> str:
@@ -56,6 +64,8 @@ def begin(  # noqa: PLR0913 - the choices of the trigger form, all by keyword
     cross_validate: bool | None = None,
     overrides: Mapping[str, JsonValue] | None = None,
     fresh: bool = False,
+    scheduled_as: str = "",
+    because: Mapping[str, str] | None = None,
 ) -> Run:
     """Freeze a run's spec in its folder; called again for the same id, return what was frozen.
 
@@ -70,6 +80,8 @@ def begin(  # noqa: PLR0913 - the choices of the trigger form, all by keyword
             id=run_id,
             spec=_chosen(apply(spec, overrides or {}), revision, tune, cross_validate),
             fresh=fresh,
+            scheduled_as=scheduled_as,
+            because=dict(because or {}),
         )
     file = workspace.run_folder(run_id) / RUN_FILE
     write_atomically(file, run.model_dump_json(indent=2))

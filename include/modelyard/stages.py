@@ -220,6 +220,7 @@ def register(context: Context) -> RegisteredVersion:
         context.get(TrainedModel),
         evaluation,
         run=context.run.id,
+        tags=_because(context),
     )
 
 
@@ -237,7 +238,12 @@ def _data_tags(context: Context) -> dict[str, str]:
     return {
         "modelyard.data_revision": pulled.revision,
         "modelyard.dvc_hash": pulled.content_hash,
+        **_because(context),
     }
+
+
+def _because(context: Context) -> dict[str, str]:
+    return {f"modelyard.{name}": value for name, value in context.run.because.items()}
 
 
 def _pool(context: Context) -> Pool:

@@ -31,6 +31,23 @@ def test_the_page_says_what_the_spec_says(write_spec: Callable[..., Path]) -> No
         assert part in text
 
 
+@pytest.mark.parametrize(
+    ("monitor", "words"),
+    [
+        pytest.param("", "| Retrained | by hand |", id="never"),
+        pytest.param(
+            "monitor: {retrain_on: immediate, retrain: {data: labelled, cooldown_hours: 6}}\n",
+            "on alerts from `immediate` on, with new labels; at most every 6 h and 4 times in 30 days",
+            id="labelled",
+        ),
+    ],
+)
+def test_the_page_says_when_it_is_retrained(
+    write_spec: Callable[..., Path], monitor: str, words: str
+) -> None:
+    assert words in page(write_spec(more=monitor))
+
+
 def test_the_page_holds_the_file_as_it_is(write_spec: Callable[..., Path]) -> None:
     path = write_spec()
     assert f"```yaml\n{path.read_text().rstrip()}\n```" in page(path)

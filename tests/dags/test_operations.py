@@ -6,10 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.settings import get_settings
-from modelyard.store.database import open_store
-from modelyard.store.records import LedgerEntry, Variant
-
 pytestmark = [
     pytest.mark.usefixtures("migrated"),
     # Airflow's own reading of .airflowignore, and its in-process API
@@ -23,40 +19,6 @@ def trigger(bag: Callable[[], object]) -> Callable[..., object]:
         return bag().dags[dag_id].test(run_conf=conf)
 
     return run
-
-
-def serve(model: str) -> None:
-    with open_store(get_settings().database_url) as store:
-        entry = LedgerEntry(
-            model=model, action="deploy", before={}, after={"1": 1.0}, reason="test", by="test"
-        )
-        store.move(model, [Variant(model=model, version=1, weight=1, role="champion")], entry)
-
-
-def test_with_nothing_served_there_is_nothing_to_watch(trigger: Callable[..., object]) -> None:
-    done = trigger("monitoring")
-    assert str(done.state) == "success"
-    assert {ti.task_id: str(ti.state) for ti in done.get_task_instances()} == {
-        "served_models": "success",
-        "check_drift": "skipped",
-    }
-
-
-def test_every_served_model_is_watched_once() -> None:
-    from modelyard_dags.operations import served_models
-
-    serve("b-model")
-    serve("a-model")
-    assert served_models() == ["a-model", "b-model"]
-
-
-@pytest.mark.heavy
-def test_a_model_without_enough_predictions_is_skipped(trigger: Callable[..., object]) -> None:
-    serve("toy")
-    done = trigger("monitoring")
-    assert str(done.state) == "success"
-    checks = [ti for ti in done.get_task_instances() if ti.task_id == "check_drift"]
-    assert [str(ti.state) for ti in checks] == ["skipped"]
 
 
 @pytest.mark.heavy

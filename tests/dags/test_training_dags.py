@@ -47,6 +47,16 @@ def test_a_dag_carries_the_words_of_its_spec(
     assert dag.schedule is None
 
 
+def test_a_spec_that_is_retrained_waits_for_the_asset_of_its_retrainings(
+    write_spec: Callable[..., Path], bag: Callable[[], "DagBag"]
+) -> None:
+    write_spec("toy", more="monitor: {retrain_on: critical}\n")
+    write_spec("still")
+    dags = bag().dags
+    assert [asset.uri for asset in dags["train_toy"].schedule] == ["modelyard://retrain/toy"]
+    assert dags["train_still"].schedule is None
+
+
 def test_stages_follow_each_other_in_their_order(
     write_spec: Callable[..., Path], bag: Callable[[], "DagBag"]
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,16 +44,18 @@ class Yard:
 
     def modelyard(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line as a user in another terminal does."""
-        return modelyard(self.settings.home, *arguments)
+        return modelyard(self.settings.home, *arguments, project=self.settings.project)
 
 
-def modelyard(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def modelyard(
+    home: Path, *arguments: str, project: Path = PROJECT, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the `modelyard` command on a home folder."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("MODELYARD_")}
     return subprocess.run(
         [Path(sys.executable).with_name("modelyard"), *arguments],
-        env={**own, "MODELYARD_HOME": str(home), "COLUMNS": "160"},
-        cwd=PROJECT,
+        env={**own, "MODELYARD_HOME": str(home), "COLUMNS": "160", **variables},
+        cwd=project,
         capture_output=True,
         text=True,
         timeout=COMMAND_SECONDS,
@@ -62,10 +65,16 @@ def modelyard(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
-    home = tmp_path_factory.mktemp("yard")
+    with started(tmp_path_factory.mktemp("yard"), PROJECT) as running:
+        yield running
+
+
+@contextmanager
+def started(home: Path, project: Path, **variables: str) -> Iterator[Yard]:
+    """Start a stack, and see that stopping it leaves nothing."""
     get_settings.cache_clear()
-    settings = Settings.model_validate({"project": PROJECT, "MODELYARD_HOME": home})
-    up = modelyard(home, "up", "--free-ports")
+    settings = Settings.model_validate({"project": project, "MODELYARD_HOME": home})
+    up = modelyard(home, "up", "--free-ports", project=project, **variables)
     try:
         assert up.returncode == 0, up.stderr
         running = stack.running(settings)
@@ -74,7 +83,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             yield Yard(settings, running, api)
     finally:
         memory = shared_memory()
-        down = modelyard(home, "down")
+        down = modelyard(home, "down", project=project)
     assert down.returncode == 0, down.stderr
     # Stopping leaves nothing.
     assert processes.members(environment.stack_id(settings)) == []

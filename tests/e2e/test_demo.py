@@ -108,6 +108,22 @@ def test_the_pages_look_as_in_the_readme(yard: Yard, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("demo")
+def test_modelyards_pages_work_inside_of_airflows_frame(yard: Yard) -> None:
+    """The frame's sandbox lets forms through, and links to Airflow lead the window around it."""
+    with logged_in(yard.airflow) as page:
+        page.goto(f"{yard.airflow.url}/plugin/modelyard")
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("link", name="Models and traffic").click()
+        frame.get_by_label("Version", exact=True).fill("1")
+        frame.get_by_role("button", name="Promote").click()
+        frame.get_by_text("Nothing to change").wait_for()
+        frame.get_by_role("link", name="Specs").click()
+        frame.get_by_role("link", name="Trigger the training of digits-cnn").click()
+        page.wait_for_url(f"**/dags/{DAG}*")
+        page.get_by_text(DAG).first.wait_for()
+
+
+@pytest.mark.usefixtures("demo")
 def test_status_shows_every_service_healthy_and_only_on_this_machine(yard: Yard) -> None:
     status = json.loads(yard.modelyard("status", "--json").stdout)
     assert status["healthy"], status

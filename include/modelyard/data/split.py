@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from modelyard.artifacts import SplitData, TransformedData
-from modelyard.data import assign
+from modelyard.data import added, assign
 from modelyard.data.leakage import allowed, find_leakage
 from modelyard.data.tables import canonical, read_table, row_keys, table_hash, write_table
 from modelyard.data.words import listed, no_column, plural
@@ -96,6 +96,8 @@ def _make(  # noqa: PLR0913, PLR0917 - what the stage was given, and where to wr
 
 def assign_rows(table: pd.DataFrame, how: SplitSpec) -> list[int]:
     """Return 0, 1 or 2 for each row."""
+    if added.has_added(table) and how.column is None:
+        return added.divide(table, how, lambda rest: assign_rows(rest, how))
     if how.column is not None:
         splits = _by_column(table, how.column)
     elif how.stratify is not None:

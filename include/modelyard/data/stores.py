@@ -45,7 +45,7 @@ class Stored:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if not any(store.get(self.oid, destination) for store in self.stores):
             raise absent(self.name, self.oid, self.stores)
-        if self.algorithm == "md5" and _md5(destination) != self.oid:
+        if self.algorithm == "md5" and file_md5(destination) != self.oid:
             message = f"{FIELD}: {self.name} is damaged in DVC's cache or remote, its MD5 is not {self.oid}"
             raise DataError(message, hint="`dvc fetch` or `dvc push` it again from an intact copy")
 
@@ -80,9 +80,14 @@ class Store:
 
 def tree_hash(files: Sequence[tuple[str, str]]) -> str:
     """Hash a folder's listing as DVC does."""
+    return tree_text(files)[1]
+
+
+def tree_text(files: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Write a folder's listing as DVC does, and hash it."""
     listing = [{"md5": oid, "relpath": name} for name, oid in sorted(files)]
     text = json.dumps(listing, sort_keys=True)
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
+    return text, hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def find_stores(out: Any, config: Any) -> tuple[Store, ...]:
@@ -112,7 +117,8 @@ def absent(name: str, oid: str, stores: Sequence[Store]) -> DataError:
     return DataError(message, hint=hint)
 
 
-def _md5(path: Path) -> str:
+def file_md5(path: Path) -> str:
+    """Hash a file's bytes as DVC does."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while block := stream.read(BLOCK):

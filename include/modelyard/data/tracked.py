@@ -77,6 +77,16 @@ class Repository:
         return self._root
 
     @property
+    def git_root(self) -> str:
+        """The folder that git's paths start at."""
+        return str(self._git.root_dir)
+
+    @property
+    def dvc(self) -> Any:
+        """DVC's own repository object."""
+        return self._dvc
+
+    @property
     def files(self) -> Any:
         """The files of the commit, as a file system rooted at git's root."""
         return self._git.get_fs(self.commit)
@@ -174,7 +184,7 @@ class DvcVersion:
         self, repository: Repository, inside: str, key: tuple[str, ...], outs: Sequence[Any]
     ) -> None:
         self._repository = repository
-        self._inside = inside
+        self.inside = inside
         self._key = key
         self._outs = outs
 
@@ -186,8 +196,8 @@ class DvcVersion:
     @property
     def content_hash(self) -> str:
         """DVC's hash; of a part of a tracked folder, the hash that DVC would give it."""
-        exact = self._exact
-        return _hash(exact, self._inside).value if exact else self._part_hash
+        exact = self.out
+        return _hash(exact, self.inside).value if exact else self._part_hash
 
     @property
     def file_name(self) -> str | None:
@@ -198,9 +208,9 @@ class DvcVersion:
 
     def copy_to(self, destination: Path) -> None:
         """Write all files below `destination`."""
-        what = f"{FIELD}: {self._inside} cannot be read through DVC"
-        objects = self._objects
-        progress = Progress(log, f"pulling {self._inside}, files", len(objects))
+        what = f"{FIELD}: {self.inside} cannot be read through DVC"
+        objects = self.objects
+        progress = Progress(log, f"pulling {self.inside}, files", len(objects))
 
         def copy(stored: Stored) -> None:
             with translated(what):
@@ -215,46 +225,47 @@ class DvcVersion:
             pool.shutdown(cancel_futures=True)
 
     @property
-    def _exact(self) -> Any:
+    def out(self) -> Any:
+        """DVC's output at exactly this path; None if the path is a part of one, or holds several."""
         return next((out for out in self._outs if out.index_key[1] == self._key), None)
 
     @cached_property
-    def _objects(self) -> tuple[Stored, ...]:
+    def objects(self) -> tuple[Stored, ...]:
         """Every file below the path; one that is the path itself has its own name."""
         found: list[Stored] = []
         for out in self._outs:
-            for name, oid in _list(out, self._stores(out), self._inside):
+            for name, oid in _list(out, self._stores(out), self.inside):
                 parts = (*out.index_key[1], *name)
                 if parts[: len(self._key)] == self._key:
                     below = parts[len(self._key) :] or parts[-1:]
                     found.append(Stored("/".join(below), oid, out.hash_name, self._stores(out)))
         if not found:
             owner = "/".join(self._outs[0].index_key[1])
-            message = f"{FIELD}: {owner} has no {self._inside} at {self.revision}"
+            message = f"{FIELD}: {owner} has no {self.inside} at {self.revision}"
             raise DataError(message)
         return tuple(sorted(found, key=lambda stored: stored.name))
 
     @cached_property
     def _part_hash(self) -> str:
-        first = self._objects[0]
-        if len(self._objects) == 1 and first.name == self._key[-1]:
+        first = self.objects[0]
+        if len(self.objects) == 1 and first.name == self._key[-1]:
             return first.oid
-        return tree_hash([(stored.name, stored.oid) for stored in self._objects])
+        return tree_hash([(stored.name, stored.oid) for stored in self.objects])
 
     def _stores(self, out: Any) -> tuple[Store, ...]:
         return find_stores(out, self._repository.config)
 
     def warn_if_changed(self) -> None:
         """Say so if the work tree's copy is not what the .dvc file speaks of."""
-        out = self._exact
+        out = self.out
         if self._repository.commit is not None or out is None or not out.exists:
             return
-        with translated(f"{FIELD}: {self._inside} in the work tree"):
+        with translated(f"{FIELD}: {self.inside} in the work tree"):
             changed = out.changed_checksum()
         if changed:
             log.warning(
                 "%s was changed since `dvc add`; the changes are not used until it is added again",
-                self._inside,
+                self.inside,
             )
 
 
