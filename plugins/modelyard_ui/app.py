@@ -1,26 +1,25 @@
-"""The page as a FastAPI application inside of Airflow's api-server."""
+"""The pages as a FastAPI application inside of Airflow's api-server."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from starlette.exceptions import HTTPException
 
-from modelyard.errors import ModelyardError
-from modelyard.settings import Settings, get_settings
-from modelyard_ui import views
+from modelyard.settings import get_settings
+from modelyard_ui import confirm, overview, reports
+from modelyard_ui.render import page
 
-HERE = Path(__file__).parent
-log = logging.getLogger(__name__)
+UNAUTHORIZED = 401
+TITLES = {401: "Log in", 403: "Not allowed", 404: "Not found"}
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
 
 
 def make_app() -> FastAPI:
@@ -33,82 +32,57 @@ def make_app() -> FastAPI:
         dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
     )
     app.middleware("http")(_guarded)
-    app.get("/", response_class=HTMLResponse)(overview)
+    app.exception_handler(HTTPException)(_told)
+    app.get("/", response_class=HTMLResponse)(overview.specs_page)
+    app.get("/models", response_class=HTMLResponse)(overview.models_page)
+    app.get("/drift", response_class=HTMLResponse)(overview.drift_page)
+    app.get("/plan", response_class=HTMLResponse)(confirm.plan_page)
+    app.post("/act", response_class=HTMLResponse)(confirm.act)
+    app.get("/act", response_model=None)(confirm.back)
+    app.get("/acknowledge", response_model=None)(confirm.back)
+    app.post("/acknowledge", response_model=None)(confirm.acknowledge)
     app.get("/reports/{name:path}")(report)
     return app
 
 
-def overview() -> HTMLResponse:
-    """Show specs, models and reports; one part that cannot be read does not hide the others."""
-    settings = get_settings()
-    style, script = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("style.css", "theme.js")
-    )
-    page = _templates().get_template("overview.html.j2")
-    html = page.render(
-        style=Markup(style),  # noqa: S704 - this package's own file
-        script=Markup(script),  # noqa: S704 - this package's own file
-        specs=_or_message(views.specs, settings),
-        models=_or_message(views.models, settings),
-        reports=_or_message(views.reports, settings),
-        endpoint=settings.endpoint,
-    )
-    return HTMLResponse(html, headers={"Content-Security-Policy": _policy(style, script)})
-
-
 def report(name: str) -> FileResponse:
-    """Show a drift report."""
-    path = views.find_report(get_settings().home / "reports", name)
+    """Show a drift report, without any script."""
+    path = reports.find_report(get_settings().home / "reports", name)
     if path is None:
-        raise HTTPException(404, "there is no such report")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+        raise HTTPException(404, "There is no such report.")
     return FileResponse(
         path,
-        media_type=views.REPORT_TYPES[path.suffix],
-        headers={"Content-Security-Policy": policy},
+        media_type=reports.TYPES[path.suffix],
+        headers={"Content-Security-Policy": REPORT_POLICY},
     )
 
 
 async def _guarded(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
-    """Scripts of this origin can read the session's cookie, so none may come in with the data."""
+    """Scripts of this origin can use the session, so none may come in with the data."""
     response = await call_next(request)
     response.headers.setdefault("Content-Security-Policy", "default-src 'none'")
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Not no-referrer: browsers would then send the Origin null with our own forms.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _policy(style: str, script: str) -> str:
-    """Allow the page's own style and script, word for word, and nothing else."""
-    return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "frame-ancestors 'self'; base-uri 'none'"
+async def _told(request: Request, error: Exception) -> Response:
+    """Say a refusal in words; with how to log in, to whom is not."""
+    assert isinstance(error, HTTPException)
+    log_in = get_auth_manager().get_url_login() if error.status_code == UNAUTHORIZED else None
+    return page(
+        request,
+        "told",
+        status=error.status_code,
+        title=TITLES.get(error.status_code, "Refused"),
+        message=str(error.detail),
+        log_in=log_in,
+        move=None,
+        model=None,
+        tab=None,
+        visitor=None,
     )
-
-
-def _hash(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"'sha256-{digest}'"
-
-
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _or_message[Row](
-    read: Callable[[Settings], list[Row]], settings: Settings
-) -> Sequence[Row] | str:
-    try:
-        return read(settings)
-    except ModelyardError as error:
-        log.warning("the Modelyard page: %s", error)
-        return str(error)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from modelyard.settings import get_settings
+from tests.dags.pages import log_in
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
+    from starlette.testclient import TestClient
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
@@ -91,9 +93,11 @@ def specs(tmp_path: Path) -> Path:
 def write_spec(specs: Path) -> Callable[..., Path]:
     """Write a good spec; `search` adds tuning and cross-validation."""
 
-    def write(name: str = "toy", *, search: bool = False, file: str | None = None) -> Path:
+    def write(
+        name: str = "toy", *, search: bool = False, file: str | None = None, more: str = ""
+    ) -> Path:
         path = specs / (file or f"{name}.yaml")
-        path.write_text(SPEC.replace("NAME", name) + (SEARCH if search else ""))
+        path.write_text(SPEC.replace("NAME", name) + (SEARCH if search else "") + more)
         return path
 
     return write
@@ -112,3 +116,40 @@ def bag() -> Callable[[], "DagBag"]:
         return parsed
 
     return parse
+
+
+@pytest.fixture(scope="session")
+def server(
+    airflow_environment: dict[str, str],
+    migrated: None,  # noqa: ARG001 - in this order
+) -> Iterator["TestClient"]:
+    """Airflow's whole api-server with the plugin; nobody is logged in."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in airflow_environment.items():
+            patch.setenv(name, value)
+        patch.syspath_prepend(airflow_environment["AIRFLOW__CORE__PLUGINS_FOLDER"])
+        from airflow.api_fastapi.app import create_app
+        from starlette.testclient import TestClient
+
+        app = create_app("core")
+    with TestClient(app, base_url="http://testserver") as client:
+        yield client
+
+
+@pytest.fixture
+def viewer(server: "TestClient") -> Iterator["TestClient"]:
+    """The server, for somebody who may look only."""
+    yield from _as("vic", server)
+
+
+@pytest.fixture
+def admin(server: "TestClient") -> Iterator["TestClient"]:
+    """The server, for somebody who may do all."""
+    yield from _as("ada", server)
+
+
+def _as(user: str, server: "TestClient") -> Iterator["TestClient"]:
+    log_in(server, user)
+    yield server
+    del server.headers["Authorization"]
+    server.cookies.clear()

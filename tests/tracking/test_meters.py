@@ -157,6 +157,8 @@ figures = meter.stop()
 beside.stop()
 assert sorted(figures) == ["co2_kg", "energy_kwh"], figures
 assert 0 < figures["co2_kg"] < figures["energy_kwh"] < 0.01, figures
+for thread in set(threading.enumerate()) - {threading.current_thread()}:
+    thread.join(20)  # a timer that was cancelled takes a moment to end
 assert threading.active_count() == 1, threading.enumerate()
 assert os.listdir() == [], os.listdir()
 """

@@ -37,6 +37,17 @@ def test_a_version_is_registered_once(workspace: Workspace) -> None:
     assert count(workspace) == 1
 
 
+def test_why_a_version_was_made_is_kept_with_it(workspace: Workspace) -> None:
+    made = make(workspace)
+    for tags in ({"modelyard.alert": "a1", "modelyard.run": "not-me"}, {"modelyard.alert": "a2"}):
+        registry.register(
+            spec(), workspace, made.split, made.trained, made.evaluation, run="run-1", tags=tags
+        )
+    stored = connect(workspace.settings).get_model_version("flowers", "1")
+    assert stored.tags["modelyard.alert"] == "a1"
+    assert stored.tags["modelyard.run"] == "run-1"
+
+
 def test_a_crash_before_the_alias_is_made_good(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

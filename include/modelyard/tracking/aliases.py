@@ -25,7 +25,8 @@ NOTE = "modelyard.alias."
 PATIENCE = 60.0
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 CALL_SECONDS = 10.0
-API = "/api/2.0/mlflow/registered-models"
+ROOT = "/api/2.0/mlflow"
+API = f"{ROOT}/registered-models"
 GONE = "RESOURCE_DOES_NOT_EXIST"
 
 
@@ -70,7 +71,7 @@ def read(settings: Settings, model: str, patience: float = PATIENCE) -> Aliases 
     """
     if not is_server(settings):
         return _read_here(settings, model)
-    with _Rest(settings, patience) as rest:
+    with Rest(settings, patience) as rest:
         answer = rest.call("GET", "/get", {"name": model}, missing=True)
     if answer is None:
         return None
@@ -96,7 +97,7 @@ def point(
         registry.set_alias(settings, model, alias, version)
         return
     # The note comes last: without it, the alias is where the database wants it, and that is enough.
-    with _Rest(settings, patience) as rest:
+    with Rest(settings, patience) as rest:
         named: dict[str, JsonValue] = {"name": model}
         key = f"{NOTE}{alias}"
         if version is None:
@@ -117,7 +118,7 @@ def note(settings: Settings, model: str, alias: str, version: int | None) -> Non
     if not is_server(settings):
         _note_here(settings, model, key, version)
         return
-    with _Rest(settings, PATIENCE) as rest:
+    with Rest(settings, PATIENCE) as rest:
         tag: dict[str, JsonValue] = {"name": model, "key": key}
         if version is None:
             rest.call("DELETE", "/delete-tag", tag, missing=True)
@@ -163,12 +164,13 @@ def _note_here(settings: Settings, model: str, key: str, version: int | None) ->
         )
 
 
-class _Rest:
+class Rest:
     """MLflow's REST interface, asked again while it is away."""
 
-    def __init__(self, settings: Settings, patience: float) -> None:
+    def __init__(self, settings: Settings, patience: float, api: str = API) -> None:
         import httpx
 
+        self._api = api
         self._url = settings.tracking_uri
         self._limit = time.monotonic() + patience
         user = os.environ.get("MLFLOW_TRACKING_USERNAME")
@@ -206,8 +208,10 @@ class _Rest:
 
     def _send(self, method: str, path: str, values: Mapping[str, JsonValue]) -> httpx.Response:
         if method == "GET":
-            return self._http.get(f"{API}{path}", params={k: str(v) for k, v in values.items()})
-        return self._http.request(method, f"{API}{path}", json=dict(values))
+            return self._http.get(
+                f"{self._api}{path}", params={k: str(v) for k, v in values.items()}
+            )
+        return self._http.request(method, f"{self._api}{path}", json=dict(values))
 
     def _patiently(self, send: Callable[[], httpx.Response]) -> httpx.Response:
         import httpx

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -69,18 +70,20 @@ def register(  # noqa: PLR0913 - the artifacts that a version is made of
     evaluation: Evaluation,
     *,
     run: str,
+    tags: Mapping[str, str] | None = None,
 ) -> RegisteredVersion:
     """Register the model once, however often and by however many this is called.
 
     What was trained is what makes a version: against whom it was measured later does not.
-    The first version becomes champion; a later one challenger.
+    The first version becomes champion; a later one challenger. `tags` are kept with a new one.
 
     Raises:
         TrackingError: MLflow cannot be reached for a minute, or has lost the training's run.
     """
     settings = workspace.settings
     key = content_hash(["register", spec.name, trained.key, trained.weights_hash])
-    tags = {
+    said = {
+        **(tags or {}),
         KEY: key,
         "modelyard.run": run,
         "modelyard.dag_run": run,
@@ -97,7 +100,7 @@ def register(  # noqa: PLR0913 - the artifacts that a version is made of
                 "register the version",
                 lambda: (
                     _by_key(settings, spec.name, key)
-                    or _create(settings, spec, source, trained.mlflow_run, tags, card)
+                    or _create(settings, spec, source, trained.mlflow_run, said, card)
                 ),
             )
         alias = call("set the alias", lambda: _alias(settings, spec.name, stored))
