@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from modelyard import __version__
+from modelyard.settings import Settings
 from serving.access.keyring import Keyring
 from serving.access.keys import Guard
 from serving.http.limits import Limits
@@ -17,11 +18,14 @@ from serving.http.request_ids import RequestIds
 from serving.pages import add_pages
 from serving.protocols.inference import add_inference
 from serving.protocols.invocations import add_invocations
+from serving.routes.alerts import add_alerts
 from serving.routes.errors import add_errors
+from serving.routes.explanations import add_explanations
 from serving.routes.information import add_health, add_information
 from serving.routes.predictions import add_feedback, add_predictions
 from serving.routes.traffic import add_traffic
 from serving.service import Service
+from serving.traffic.origins import Origins
 
 DESCRIPTION: Final = "Predictions of the models that Modelyard serves. Errors are problem documents (RFC 9457) that name row, counted from 1, and field."
 CORS_METHODS: Final = ("GET", "POST")
@@ -56,6 +60,8 @@ def create_app(
     *,
     keyring: Keyring | None = None,
     cors_origins: Sequence[str] = (),
+    origins: Origins | None = None,
+    settings: Settings | None = None,
 ) -> FastAPI:
     """Make the application; its pages need no network.
 
@@ -63,6 +69,8 @@ def create_app(
         service: What answers.
         keyring: Who may ask; everybody where it is None.
         cors_origins: Web pages of these origins may call it; none by default.
+        origins: Where versions come from; MLflow says so by default.
+        settings: Where home folder, MLflow and Airflow are; the process's own by default.
     """
     app = Api(
         title="Modelyard",
@@ -80,7 +88,9 @@ def create_app(
     add_feedback(app, service)
     add_health(app, service)
     add_information(app, service)
+    add_alerts(app, service)
     add_traffic(app, service)
+    add_explanations(app, service, origins, settings)
     add_pages(app)
     # The last one added is the outermost.
     if keyring is not None:

@@ -14,7 +14,7 @@ from ray import serve
 
 from modelyard.rollout.routes import RouteTable
 from modelyard.settings import Settings, get_settings
-from serving.access.keyring import Keyring
+from serving.access.keyring import Keyring, Refusals
 from serving.app import create_app
 from serving.http.admission import Admission, AdmissionFigures, Capacity
 from serving.http.http_server import HttpServer
@@ -22,6 +22,7 @@ from serving.http.shortcut import add_shortcut
 from serving.prediction_log.log import PredictionLog
 from serving.prediction_log.log_process import ProcessSink
 from serving.service import Service
+from serving.traffic.origins import Origins
 from serving.traffic.stored import Stored
 from serving.transport.ray_backend import RayBackend
 
@@ -42,10 +43,18 @@ class Endpoint:
         self.capacity = Capacity()
         self.stored = Stored(settings.database_url)
         self.keyring = Keyring(settings)
-        self.service = Service(self.backend, log, self.stored, load=self._load)
-        made = create_app(self.service, keyring=self.keyring, cors_origins=settings.cors_origins)
+        self.service = Service(self.backend, log, self.stored, load=self._load, home=settings.home)
+        self.origins = Origins()
+        made = create_app(
+            self.service,
+            keyring=self.keyring,
+            cors_origins=settings.cors_origins,
+            origins=self.origins,
+            settings=settings,
+        )
         add_shortcut(made)
         self.service.count_also(AdmissionFigures(self.capacity))
+        self.service.count_also(Refusals(self.keyring))
         self.app: ASGIApp = Admission(made, self.capacity)
 
     async def route_by(self, table: RouteTable, patience: float = 0.0) -> None:
@@ -65,6 +74,7 @@ class Endpoint:
         """Let go of variants and database."""
         await self.backend.follow(())
         await self.service.close()
+        self.origins.close()
         self.keyring.close()
 
 

@@ -21,6 +21,7 @@ KEPT: Final = "public, max-age=31536000, immutable"
 ASKED_AGAIN: Final = "no-cache"
 ROWS: Final = "multipart/form-data"
 ADDRESSES: Final = 16
+DEEPEST: Final = 3
 
 
 def add_pages(app: FastAPI) -> None:
@@ -29,6 +30,10 @@ def add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def start(request: Request) -> Response:
         return _page(request, _shell("predict", "./"))
+
+    @app.get("/predictions", include_in_schema=False)
+    async def predictions(request: Request) -> Response:
+        return _page(request, _shell("explain", "predictions"))
 
     # Whoever asks need show no key, so that it must cost little to answer again.
     written = lru_cache(maxsize=ADDRESSES)(lambda base: docs_page(app.openapi(), base))
@@ -49,6 +54,14 @@ def traffic_page(request: Request) -> Response:
     return response
 
 
+def explanation_page(request: Request) -> Response:
+    """Answer the page of one prediction, whose address answers JSON to those who ask for that."""
+    depth = request.url.path.strip("/").count("/")
+    response = _page(request, _shell("explain", "predictions", "../" * min(depth, DEEPEST)))
+    response.headers["Vary"] = "Accept"
+    return response
+
+
 @cache
 def _templates() -> Environment:
     return Environment(
@@ -60,17 +73,18 @@ def _templates() -> Environment:
     )
 
 
-def _render(template: str, here: str, **values: object) -> str:
-    static = f"static/{load_assets().revision}"
+def _render(template: str, here: str, root: str = "", **values: object) -> str:
+    """Write a page; `root` leads from its folder to the endpoint's own."""
+    static = f"{root}static/{load_assets().revision}"
     page = _templates().get_template(template)
-    return page.render(version=__version__, static=static, here=here, **values)
+    return page.render(version=__version__, static=static, here=here, root=root, **values)
 
 
 @cache
-def _shell(name: str, here: str) -> str:
+def _shell(name: str, here: str, root: str = "") -> str:
     """A page without data: its scripts fetch them."""
     modules = load_assets().modules(f"{name}.js")[1:]
-    return _render(f"{name}.html", here, modules=modules)
+    return _render(f"{name}.html", here, root, modules=modules)
 
 
 def docs_page(openapi: Mapping[str, Any], base: str) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from prometheus_client.registry import Collector
@@ -24,7 +25,7 @@ from serving.requests.feedback_labels import answer_of as labels_answer
 from serving.requests.feedback_labels import check_labels
 from serving.requests.options import PredictOptions
 from serving.requests.rows import checked_rows
-from serving.traffic.alerts import alerts_of, known_of
+from serving.traffic.alerts import alert_of, alerts_of, known_of
 from serving.traffic.breaker import Breakers
 from serving.traffic.calls import Answered, Calls
 from serving.traffic.entries import answer_of, entries_of
@@ -36,6 +37,7 @@ from serving.traffic.shadow import Shadows
 from serving.traffic.stored import Stored
 from serving.traffic.tallies import Tallies
 from serving.traffic.variants import Known, Variants
+from serving.traffic.watched import WatchedFigures
 
 ASK_SECONDS: Final = 2.0
 READY_SECONDS: Final = 1.0
@@ -52,16 +54,18 @@ class Service:
         stored: The database, for feedback and alerts; without it they are refused.
         load: How much of what may be under way at the endpoint is, 0 to 1: copies of requests are
             dropped first, and no challenger may hold half of it.
+        home: The home folder, to say how far the live profiles are.
         clock: Seconds, steady.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it is put together from
         self,
         backend: Backend,
         log: PredictionLog,
         stored: Stored | None = None,
         *,
         load: Callable[[], float] = lambda: 0.0,
+        home: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -73,6 +77,8 @@ class Service:
         self._variants = Variants(backend)
         self._breakers = Breakers(clock=clock)
         self._figures = Figures(lambda: log.state, self._breakers, clock)
+        self._watched = WatchedFigures(self.ask_store, home, clock)
+        self._figures.register(self._watched)
         tallies = Tallies(log)
         self._calls = Calls(
             self._variants, self._breakers, tallies, self._figures, load=load, clock=clock
@@ -267,15 +273,29 @@ class Service:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, detail)
         return await self._stored.ask(query)
 
-    async def alerts(self, name: str | None = None) -> dict[str, JsonValue]:
+    async def alerts(self, name: str | None = None, *, every: bool = False) -> dict[str, JsonValue]:
         """List what needs a person, of one model or of all that are served.
 
-        Drift that was found, rollouts that wait or went back, and circuit breakers that are open.
+        Alerts, rollouts that wait or went back, and circuit breakers that are open; `every`: alerts
+        that ended too.
         """
         names = sorted(self._table.models) if name is None else [self.model(name)[0]]
-        known = await self.ask_store(lambda store: known_of(store, names))
+        known = await self.ask_store(lambda store: known_of(store, names, every=every))
         breakers = (one for one in self._figures.breakers() if one[0] in names)
         return {"alerts": [*alerts_of(known, breakers)]}
+
+    async def acknowledge(
+        self, identity: str, by: str, comment: str | None = None
+    ) -> dict[str, JsonValue]:
+        """Write that a person took note of an alert, and return it.
+
+        Raises:
+            Refusal: 404 if there is no such alert.
+        """
+        noted = await self.ask_store(lambda store: store.acknowledge(identity, by, comment))
+        if noted is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, f"there is no alert {identity[:64]}; see /alerts")
+        return alert_of(noted)
 
     async def ready(self, name: str | None = None) -> dict[str, JsonValue]:
         """Say whether every champion, or one model's, answers now, and else why not."""
@@ -307,6 +327,13 @@ class Service:
     def figures(self) -> Figures:
         """What the endpoint counts of itself: `text()` for Prometheus, `document()` as JSON."""
         return self._figures
+
+    async def metrics(self) -> tuple[bytes, str]:
+        """Write all figures for Prometheus, with what watching found of late; a second at most."""
+        if self._stored is not None:
+            await self._watched.refresh(self._table)
+        # Many models with many columns take some tens of milliseconds to write.
+        return await asyncio.to_thread(self._figures.text)
 
     def count_also(self, collector: Collector) -> None:
         """Let Prometheus also read what another part of the endpoint counts."""
@@ -346,7 +373,9 @@ class Service:
         described: dict[str, JsonValue]
         try:
             known = await self._variants.known(route.app, ASK_SECONDS)
-            described = known.described.model_dump(mode="json", exclude={"model", "version"})
+            described = known.described.model_dump(
+                mode="json", exclude={"model", "version", "files"}
+            )
             state = "running"
         except (VariantFault, Refusal):
             described, state = {}, "starting"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from modelyard.settings import Settings
 from modelyard.store.database import Store, open_store
@@ -16,6 +19,7 @@ from serving.access.scopes import is_loopback
 
 REFRESH_SECONDS: Final = 1.0
 FIRST_SECONDS: Final = 10.0
+USUAL: Final = (401, 403, 429, 503)
 log = logging.getLogger(__name__)
 
 type Read = Callable[[], Sequence[ApiKey]]
@@ -110,3 +114,19 @@ class Keyring:
         if self._store is None:
             self._store = open_store(self._settings.database_url)
         return self._store.api_keys()
+
+
+class Refusals(Collector):
+    """Writes for Prometheus how many requests the door refused, by status."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def collect(self) -> Iterable[Metric]:
+        """Write the family; the usual statuses from the beginning."""
+        words = "Requests that were refused for their API key, or for want of one."
+        family = CounterMetricFamily("modelyard_key_refusals", words, labels=("status",))
+        counted = dict.fromkeys(USUAL, 0) | dict(self._keyring.refused)
+        for status, count in sorted(counted.items()):
+            family.add_metric((str(int(status)),), count)
+        yield family

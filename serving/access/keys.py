@@ -34,6 +34,8 @@ type Headers = Sequence[tuple[bytes, bytes]]
 class Guard:
     """An ASGI layer: refuses who may not, and names the key in ``scope["state"]["client"]``.
 
+    Its record, whose digest no handler may show, is in ``scope["state"]["key"]``.
+
     No key is told to anybody: not to a log, nor in an answer.
     """
 
@@ -76,7 +78,7 @@ class Guard:
         key = self._identify(headers)
         _check_scope(key, need)
         self._check_rate(key)
-        scope.setdefault("state", {})["client"] = key.name
+        scope.setdefault("state", {}).update(client=key.name, key=key)
 
     def _identify(self, headers: Headers) -> ApiKey:
         text = shown_key(headers)

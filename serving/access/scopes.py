@@ -28,6 +28,8 @@ V2_MODEL: Final = r"/v2/models/(?P<model>[^/]+)(?:/versions/[^/]+)?"
 PUBLIC: Final = "public"
 ANY: Final = "any"
 PAGE: Final = "page"
+EXPLAIN: Final = "explain"
+"""Whoever may ask a model may know where its answers came from; what was asked only admin sees."""
 RULES: Final = (
     (r"(?:/(?:health|ready|ping)|/v2/health/(?:live|ready))", PUBLIC),
     # The files of the pages, and the description of the interface: alike in every installation.
@@ -36,7 +38,10 @@ RULES: Final = (
     (rf"{V2_MODEL}/infer", PREDICT),
     (rf"(?:{MODEL})?/feedback", FEEDBACK),
     (r"/traffic", PAGE),
+    (r"/predictions", PAGE),
+    (rf"(?:{MODEL})?/predictions/[^/]+", EXPLAIN),
     (rf"(?:{MODEL})?/(?:metrics|alerts|traffic)", METRICS),
+    (r"/alerts/[^/]+/acknowledge", ADMIN),
     (MODEL, ANY),
     (rf"{V2_MODEL}(?:/ready)?", ANY),
     (r"(?:/model-info|/version|/v2|/v2/models|/v2/repository/index)", ANY),
@@ -61,6 +66,8 @@ def _need(wants: str, model: str | None) -> Need:
         return Need(public=True)
     if wants == PAGE:
         return Need(scope=METRICS, page=True)
+    if wants == EXPLAIN:
+        return Need(scope=PREDICT, model=model, page=True)
     return Need(scope=None if wants == ANY else wants, model=model)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from modelyard.features import ModelSignature
+from modelyard.spec.monitor import Level
 
 _ROWS: Final = {
     "type": "object",
@@ -129,6 +131,7 @@ class LogFigures(BaseModel):
     written: int = Field(description="Predictions that are in the database.")
     dropped: int = Field(description="Predictions that could not be kept.")
     failing: str | None = Field(description="Why the database does not take them now.")
+    waiting_s: float = Field(description="Seconds that the oldest not yet written has waited.")
 
 
 class Health(BaseModel):
@@ -164,10 +167,41 @@ class Figures(BaseModel):
     prediction_log: LogFigures = Field(description="How the prediction log does.")
 
 
+class Alert(BaseModel):
+    """One thing that needs a person; what is not of its kind is left out or null."""
+
+    kind: Literal["drift", "performance", "estimate", "approval", "rollback", "breaker"] = Field(
+        description="Drift, performance by labels or estimated without; a rollout that waits for a person or went back; an open circuit breaker."
+    )
+    id: str | None = Field(default=None, description="The alert's or the rollout's id.")
+    at: datetime | None = Field(default=None, description="When it was first seen, or last moved.")
+    model: str = Field(description="The model.")
+    version: int = Field(description="The model version.")
+    reason: str = Field(description="What is wrong, in words.")
+    level: Level | None = Field(default=None, description="How bad it is.")
+    worst: Level | None = Field(default=None, description="How bad it ever was.")
+    subject: str | None = Field(default=None, description="The column, or OUTPUT.METRIC.")
+    segment: str | None = Field(default=None, description="COLUMN=VALUE; empty is all rows.")
+    value: float | None = Field(default=None, description="The effect size or degradation.")
+    peak: float | None = Field(default=None, description="The largest that was seen.")
+    windows: list[str] | None = Field(default=None, description="The windows that show it.")
+    onset: datetime | None = Field(default=None, description="When it began.")
+    opened: datetime | None = Field(default=None, description="When it was first seen.")
+    seen: datetime | None = Field(default=None, description="When it was last seen.")
+    ended: datetime | None = Field(default=None, description="When it was gone; null is open.")
+    ending: str | None = Field(default=None, description="Why it ended.")
+    check: str | None = Field(default=None, description="The comparison that last showed it.")
+    report: str | None = Field(default=None, description="Its report, below the home folder.")
+    run: str | None = Field(default=None, description="The run that first saw it.")
+    acknowledged: datetime | None = Field(default=None, description="When a person took note.")
+    acknowledged_by: str | None = Field(default=None, description="Who.")
+    comment: str | None = Field(default=None, description="What that person said.")
+
+
 class Alerts(BaseModel):
     """What needs a person."""
 
-    alerts: list[dict[str, JsonValue]] = Field(description="The newest first.")
+    alerts: list[Alert] = Field(description="The newest first; those that ended last.")
 
 
 class VariantInfo(BaseModel):

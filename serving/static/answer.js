@@ -34,7 +34,7 @@ export function whoAnswered(model, prediction, { at, milliseconds }) {
       ? ["Experiment", prediction.experiment ?? variant.experiment]
       : null,
     ["At", `${moment(at)}, after ${duration(milliseconds)}`],
-    ["Prediction id", el("code", { class: "id" }, prediction.id)],
+    ["Prediction id", idLink(prediction.id)],
   ].filter(Boolean);
   return el(
     "dl",
@@ -42,6 +42,9 @@ export function whoAnswered(model, prediction, { at, milliseconds }) {
     lines.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
   );
 }
+
+const idLink = (id) =>
+  el("a", { href: `predictions/${encodeURIComponent(id)}` }, el("code", { class: "id" }, id));
 
 function byWhom(prediction, variant) {
   const role = variant

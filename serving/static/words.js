@@ -33,12 +33,15 @@ export function figure(value) {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
-const full = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const dated = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/** Date and time. */
+export const full = (value) => dated.format(new Date(value));
 
 /** The time of day, with the date where it was another day. */
 export function moment(value) {
   const at = new Date(value);
-  return at.toDateString() === new Date().toDateString() ? clock.format(at) : full.format(at);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : dated.format(at);
 }
 
 export const duration = (milliseconds) =>

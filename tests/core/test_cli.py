@@ -7,7 +7,23 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("run", "stage", "spec", "data", "models", "drift", "db", "up", "down", "status", "logs")
+COMMANDS = (
+    "run",
+    "stage",
+    "spec",
+    "data",
+    "models",
+    "drift",
+    "watch",
+    "alerts",
+    "retrainings",
+    "explain",
+    "db",
+    "up",
+    "down",
+    "status",
+    "logs",
+)
 SPEC = """\
 version: 1
 name: toy

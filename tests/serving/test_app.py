@@ -262,7 +262,8 @@ def test_health_says_what_is_served_and_how_the_log_does(endpoint: Endpoint) -> 
     health = endpoint.client.get("/health").json()
     assert health["status"] == "ok"
     assert health["models"] == ["flowers"]
-    assert health["prediction_log"] == {"queued": 0, "written": 0, "dropped": 0, "failing": None}
+    empty = {"queued": 0, "written": 0, "dropped": 0, "failing": None, "waiting_s": 0.0}
+    assert health["prediction_log"] == empty
     endpoint.clear()
     assert endpoint.client.get("/health").json()["status"] == "empty"
 

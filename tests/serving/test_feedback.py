@@ -13,7 +13,6 @@ from pydantic import JsonValue
 
 from modelyard.features import ModelFeature, ModelSignature
 from modelyard.store.database import Store, open_store
-from modelyard.store.monitoring_records import DriftCheck, Verdict
 from modelyard.store.records import PredictionRecord, RolloutRecord, RolloutStatus, Tally, now
 from serving.http.problems import FieldProblem, Refusal
 from serving.prediction_log import log
@@ -241,16 +240,6 @@ class TestDatabase:
         stored.close()
         assert name != threading.main_thread().name
 
-    def test_alerts_are_the_checks_that_found_drift_with_what_drifted(
-        self, direct: Direct, store: Store
-    ) -> None:
-        for number, drifted in enumerate((True, False)):
-            store.save_verdicts(check(number, drifted))
-        alerts = cast("Any", asyncio.run(direct.service.alerts("flowers")))["alerts"]
-        assert [(one["kind"], one["id"]) for one in alerts] == [("drift", "check-0")]
-        assert [column["column"] for column in alerts[0]["columns"]] == ["length"]
-        assert asyncio.run(direct.service.alerts()) == {"alerts": alerts}
-
     @pytest.mark.parametrize(
         ("status", "kind"),
         [
@@ -285,42 +274,6 @@ class TestDatabase:
 
 async def _asked(stored: Stored) -> str:
     return await stored.ask(lambda _: threading.current_thread().name)
-
-
-def check(number: int, drifted: bool) -> DriftCheck:
-    verdicts = tuple(
-        Verdict(
-            column=column,
-            kind="number",
-            test="KS",
-            statistic=0.5,
-            p_value=0.001,
-            p_adjusted=0.002,
-            effect=0.5,
-            effect_name="KS distance",
-            drifted=drifted and column == "length",
-            reference_rows=10,
-            live_rows=10,
-            reference_missing=0,
-            live_missing=0,
-        )
-        for column in ("length", "width")
-    )
-    return DriftCheck(
-        id=f"check-{number}",
-        model="flowers",
-        version=1,
-        window="last 10",
-        rows=10,
-        first_at=now(),
-        last_at=now(),
-        reference_rows=10,
-        alpha=0.05,
-        correction="holm",
-        min_effect=0.1,
-        drifted=drifted,
-        verdicts=verdicts,
-    )
 
 
 class TestChecks:

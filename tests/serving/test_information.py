@@ -56,9 +56,3 @@ def test_labels_come_as_json_only_and_not_too_many(endpoint: Endpoint) -> None:
     many = {"labels": [{"id": "a", "outputs": {str(at): 1 for at in range(600)}}] * 2}
     assert endpoint.client.post("/feedback", json=many).status_code == 413
     assert endpoint.client.post("/feedback", json={"labels": [{}] * 1001}).status_code == 413
-
-
-def test_alerts_take_no_other_option_than_a_model(live: Live) -> None:
-    assert httpx.get(f"{live.url}/alerts?model=flowers").json() == {"alerts": []}
-    assert httpx.get(f"{live.url}/alerts?models=flowers").status_code == 422
-    assert httpx.get(f"{live.url}/alerts?model=trees").status_code == 404

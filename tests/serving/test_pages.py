@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -13,7 +14,8 @@ from serving.http.problems import KINDS
 from tests.serving.fakes import Endpoint
 
 PAGE = {"accept": "text/html,application/xhtml+xml"}
-PAGES = ("/", "/traffic", "/docs")
+DEEP = "/models/flowers/predictions/x"
+PAGES = ("/", "/traffic", "/predictions", "/predictions/x", DEEP, "/docs")
 LINK = re.compile(r'(?:src|href)="([^"#]+)"')
 
 
@@ -25,7 +27,7 @@ def test_a_page_loads_only_files_that_are_here(endpoint: Endpoint, path: str) ->
     assert any(link.endswith("style.css") for link in links)
     for link in links:
         assert ":" not in link
-        answer = endpoint.client.get(f"/{link.removeprefix('./')}", headers=PAGE)
+        answer = endpoint.client.get(urljoin(path, link), headers=PAGE)
         assert answer.status_code == 200, link
 
 
@@ -38,7 +40,7 @@ def test_a_page_runs_no_script_and_no_style_of_its_own(endpoint: Endpoint, path:
     assert not re.search(r"<style|\bstyle=|\bon\w+=|<script(?![^>]*\bsrc=)", page.text)
 
 
-@pytest.mark.parametrize("path", ["/", "/traffic"])
+@pytest.mark.parametrize("path", ["/", "/traffic", "/predictions", DEEP])
 def test_a_page_preloads_every_module_that_it_runs(endpoint: Endpoint, path: str) -> None:
     page = endpoint.client.get(path, headers=PAGE).text
     named = {Path(link).name for link in LINK.findall(page) if link.endswith(".js")}
@@ -103,11 +105,11 @@ def test_the_docs_page_describes_every_path_schema_and_refusal(endpoint: Endpoin
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("path", ["/", "/traffic"])
+@pytest.mark.parametrize("path", ["/", "/traffic", "/predictions", DEEP])
 def test_without_scripts_a_page_points_to_the_docs(endpoint: Endpoint, path: str) -> None:
     page = endpoint.client.get(path, headers=PAGE).text
     [said] = re.findall(r"<noscript>(.+?)</noscript>", page, re.DOTALL)
-    assert 'href="docs' in said
+    assert re.search(r'href="(\.\./)*docs', said)
 
 
 def test_the_wheel_holds_pages_and_files(tmp_path: Path) -> None:

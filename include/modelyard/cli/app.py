@@ -51,9 +51,19 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for group in ("spec", "data", "models", "keys", "db"):
+    for group in ("spec", "data", "models", "alerts", "keys", "db"):
         app.add_typer(importlib.import_module(f"modelyard.cli.{group}").app, name=group)
-    for name in ("run", "plan", "verify", "drift", "stack", "steward"):
+    for name in (
+        "run",
+        "plan",
+        "verify",
+        "drift",
+        "watch",
+        "explain",
+        "retrainings",
+        "stack",
+        "steward",
+    ):
         importlib.import_module(f"modelyard.cli.{name}").register(app)
     return app
 

@@ -6,7 +6,7 @@ import os
 
 from modelyard.settings import get_settings
 
-USERS = frozenset({"models", "run", "plan"})
+USERS = frozenset({"models", "run", "plan", "watch", "alerts", "explain"})
 """The commands that train, serve or ask what is served."""
 
 

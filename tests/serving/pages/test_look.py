@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.serving.pages.conftest import Visit
 from tests.serving.pages.yard import EXAMPLES, Yard
 
-PAGES = ("traffic", "docs", *(f"?model={name}" for name in EXAMPLES))
+PAGES = ("traffic", "docs", "predictions", *(f"?model={name}" for name in EXAMPLES))
 NAMELESS = """() => [...document.querySelectorAll('input, select, textarea, button, a, summary, [role=img], [role=region], table, canvas + *')]
     .filter((e) => e.checkVisibility({visibilityProperty: true}))
     .filter((e) => {
@@ -68,7 +68,7 @@ def shown(context: BrowserContext, whole_yard: Yard) -> Shown:
         page.goto(f"{whole_yard.url}/{path}")
         if path == "traffic":
             page.locator("#traffic").wait_for()
-        elif path != "docs":
+        elif path not in {"docs", "predictions"}:
             page.get_by_role("button", name="Example values").click()
             if not page.locator(".drop").count():
                 page.get_by_role("button", name="Predict", exact=True).click()

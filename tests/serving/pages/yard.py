@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +24,7 @@ from modelyard.rollout.routes import ModelTraffic, RouteTable, route_table
 from modelyard.settings import Settings
 from modelyard.store.database import Store, open_store
 from modelyard.store.records import ApiKey, LedgerEntry, RolloutRecord, Tally, Variant
+from modelyard.tracking.lineage import Origin
 from serving.access.keyring import Keyring
 from serving.app import create_app
 from serving.model.backend import Predicted
@@ -30,6 +32,7 @@ from serving.prediction_log.log import Batch, Entry, PredictionLog
 from serving.prediction_log.sink import records_of
 from serving.requests.rows import Row
 from serving.service import Service
+from serving.traffic.origins import Origins
 from serving.traffic.stored import Stored
 from tests.serving.fakes import FakeBackend
 
@@ -71,6 +74,25 @@ EXAMPLES = {
         outputs=(feature("length", "number"),),
     ),
 }
+
+
+def origin(version: int) -> Origin:
+    """Where every example comes from."""
+    return Origin(
+        version=version,
+        registered=datetime(2026, 11, 20, 9, tzinfo=UTC),
+        run="example-flowers.20261120T085500-1a2b",
+        mlflow_run="5f" * 16,
+        experiment="1",
+        spec_hash="5e" * 32,
+        data_revision="work tree",
+        content_hash="da" * 16,
+        data_hash="7a" * 32,
+        weights_hash="3e" * 32,
+        git_commit="c0" * 20,
+        git_dirty=True,
+        environment_hash="9c" * 32,
+    )
 
 
 def champions() -> list[Variant]:
@@ -197,14 +219,20 @@ class Yard:
 @contextmanager
 def open_yard(folder: Path) -> Iterator[Yard]:
     """Start the endpoint on a free port, serving every example."""
-    settings = Settings(project=folder, MODELYARD_HOME=folder / "home")  # type: ignore[call-arg]
+    settings = Settings(  # type: ignore[call-arg]
+        project=folder,
+        MODELYARD_HOME=folder / "home",
+        MODELYARD_TRACKING_URI="http://127.0.0.1:5000",
+        airflow_url="http://127.0.0.1:8080",
+    )
     store = open_store(settings.database_url)
     keys: list[ApiKey] = []
     keyring = Keyring(settings, lambda: tuple(keys), every=60)
     backend = Examples(dict(EXAMPLES))
     log = PredictionLog(Keep(store))
     service = Service(backend, log, Stored(settings.database_url))
-    app = create_app(service, keyring=keyring)
+    origins = Origins(lambda model, version: origin(version) if model in EXAMPLES else None)
+    app = create_app(service, keyring=keyring, origins=origins, settings=settings)
     # Tests do not wait until the traffic's answers of a second ago have grown old.
     with patch("serving.routes.traffic.KEPT_SECONDS", 0.0), _listening(app) as url:
         yard = Yard(url, service, backend, store, keyring, keys)

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Put prometheus and promtool into a folder (by default ~/.local/bin), for the tests of deploy/.
+# Nothing is started. Safe to call again; quiet unless it fails.
+set -eu
+
+folder="${1:-$HOME/.local/bin}"
+if command -v promtool >/dev/null 2>&1 && command -v prometheus >/dev/null 2>&1; then
+    exit 0
+fi
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "install_prometheus: there is no apt-get here; see https://prometheus.io/download" >&2
+    exit 1
+fi
+scratch="$(mktemp -d)"
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+apt-get download -qq prometheus
+dpkg-deb --extract prometheus_*.deb unpacked
+mkdir -p "$folder"
+install -m 755 unpacked/usr/bin/prometheus unpacked/usr/bin/promtool "$folder"
