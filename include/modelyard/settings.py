@@ -108,10 +108,20 @@ class Settings(BaseSettings):
         "Default: the endpoint's own certificate.",
     )
 
+    airflow_url: str | None = Field(
+        default=None,
+        description="Where Airflow's web pages are, for links to runs of DAGs. Default: no links.",
+    )
     notify: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
         default=(),
         description="Where alerts are delivered, as Apprise URLs separated by spaces or commas, such as "
-        "mailto://..., json://host/path (a webhook) or slack://...; they may hold passwords.",
+        "mailtos://..., slack://... or webhook+https://host/path (JSON for programs); they may hold passwords.",
+    )
+
+    watch_schedule: str = Field(
+        default="@hourly",
+        description="How often Airflow looks at what is served: as cron says it, such as */10 * * * *, "
+        "or a time such as 30m.",
     )
 
     energy_country: str = Field(

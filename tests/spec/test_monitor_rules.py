@@ -29,7 +29,11 @@ def said(raw: Raw, **monitor: object) -> dict[str, str]:
 
 
 def test_a_section_that_fits_the_model_breaks_no_rule(tabular: Raw) -> None:
-    given = {"segment_by": "site_code", "metrics": ["label.f1"], "retrain": {"data": "labelled"}}
+    given = {
+        "segment_by": "site_code",
+        "metrics": ["label.f1", "label.recall.7"],
+        "retrain": {"data": "labelled"},
+    }
     assert said(tabular, **given) == {}
 
 
@@ -43,6 +47,7 @@ def test_a_segment_is_the_column_of_an_input_with_few_values(tabular: Raw) -> No
     [
         ("lable.accuracy", "did you mean `label`"),
         ("label.acuracy", "did you mean `accuracy`"),
+        ("label.accuracy.7", "not watched"),
         ("label.rmse", "not watched for the category output"),
     ],
 )

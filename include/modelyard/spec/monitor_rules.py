@@ -24,6 +24,7 @@ LABEL_METRICS: Final = (
     "brier",
     "calibration_error",
 )
+OF_A_CLASS: Final = ("precision", "recall", "f1")
 NUMBER_METRICS: Final = ("rmse", "mae", "r2")
 WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "category": LABEL_METRICS,
@@ -81,9 +82,15 @@ def _metric(text: JsonValue, path: FieldPath, outputs: Mapping[str, str]) -> Ite
     elif kind not in WATCHED:
         message = f"`{output}` is a {kind} output, and labels for it cannot be compared yet"
         yield Finding(path, message, "take it away; drift of its inputs and outputs is watched")
-    elif metric not in WATCHED[kind]:
+    elif metric not in WATCHED[kind] and not _of_one_class(kind, metric):
         message = f"`{metric}` is not watched for the {kind} output `{output}`"
         yield Finding(path, message, did_you_mean(metric, WATCHED[kind], of="metrics"))
+
+
+def _of_one_class(kind: str, metric: str) -> bool:
+    """Whether it is a figure of one class, such as f1.malignant; the classes are in the data."""
+    figure, _dot, label = metric.partition(".")
+    return kind in CLASSES and figure in OF_A_CLASS and bool(label)
 
 
 def _retraining(monitor: Raw, inputs: Mapping[str, str]) -> Iterator[Finding]:

@@ -154,7 +154,7 @@ def _wait_until_logged(settings: Settings, ids: Sequence[str]) -> None:
 
 
 def _look_for_drift(demo: Demo, window: int) -> Path:
-    from modelyard.monitoring.report import headline
+    from modelyard.monitoring.reports import headline
     from modelyard.watch import run_drift
 
     report = run_drift(demo.settings, demo.spec.name, window=window)

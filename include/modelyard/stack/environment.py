@@ -38,6 +38,7 @@ ADDRESSES = (
     "MODELYARD_SERVE_API",
     "MODELYARD_RAY_TOKEN_PATH",
     "MODELYARD_ENDPOINT",
+    "MODELYARD_AIRFLOW_URL",
 )
 
 
@@ -79,6 +80,7 @@ def _modelyard(settings: Settings, ports: Ports) -> dict[str, str]:
         "MODELYARD_SERVE_API": ports.url("ray_dashboard"),
         "MODELYARD_RAY_TOKEN_PATH": str(own_ray_token(settings)),
         "MODELYARD_ENDPOINT": endpoint_url(settings, ports),
+        "MODELYARD_AIRFLOW_URL": ports.url("airflow"),
     }
     if settings.database_override:
         values["MODELYARD_DATABASE_URL"] = settings.database_override
