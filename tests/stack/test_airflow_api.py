@@ -86,6 +86,23 @@ def test_a_refusal_carries_airflows_own_words(api: AirflowApi, server: Server) -
         api.trigger("train_digits", {})
 
 
+def test_a_database_that_is_locked_is_asked_again(api: AirflowApi, server: Server) -> None:
+    locked = {"detail": {"reason": "Database error", "statement": "hidden"}}
+    answers = iter([(500, locked), (500, locked), (200, {})])
+    server.answers["PATCH", DAG] = lambda: next(answers)
+    api.unpause("train_digits")
+    assert next(answers, None) is None
+
+
+def test_a_database_that_stays_locked_is_told(
+    api: AirflowApi, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_api, "BUSY_SECONDS", 0.0)
+    server.answers["PATCH", DAG] = (500, {"detail": {"reason": "Database error"}})
+    with pytest.raises(StackError, match=r"500 .*Database error"):
+        api.unpause("train_digits")
+
+
 def test_a_run_is_followed_until_it_is_over(api: AirflowApi, server: Server) -> None:
     run_is(server, "queued", "running", "success")
     states = [progress.state for progress in api.follow("train_digits", "run-1", 10)]

@@ -22,6 +22,8 @@ CALL_SECONDS = 30.0
 POLL_SECONDS = 0.5
 LOST_SECONDS = 90.0
 """How long the api-server may be away, since the supervisor starts it again."""
+BUSY_SECONDS = 30.0
+DATABASE_ERROR = "Database error"
 
 
 class RunState(StrEnum):
@@ -202,11 +204,21 @@ class AirflowApi:
 
         if "authorization" not in self._client.headers:
             self._log_in()
-        answer = self._send(method, path, body)
+        answer = self._send_patiently(method, path, body)
         if answer.status_code == httpx.codes.UNAUTHORIZED:  # the token is older than a day
             self._log_in()
             answer = self._send(method, path, body)
         return answer
+
+    def _send_patiently(self, method: str, path: str, body: JsonValue) -> httpx.Response:
+        """Ask again where Airflow's database was locked by its scheduler, and nothing was done."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            answer = self._send(method, path, body)
+            locked = answer.is_server_error and DATABASE_ERROR in answer.text
+            if not locked or time.monotonic() > deadline:
+                return answer
+            time.sleep(POLL_SECONDS)
 
     def _log_in(self) -> None:
         self._client.headers.pop("authorization", None)
