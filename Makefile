@@ -46,6 +46,7 @@ logs: $(MODELYARD) ## Show the end of each service's log; follow with: .venv/bin
 test: $(STAMP) ## Run all tests, the whole way through Airflow included
 	@scripts/install_postgres.sh
 	@scripts/install_chromium.sh
+	@scripts/install_prometheus.sh $(BIN) || echo "without Prometheus, whose tests are skipped"
 	@scripts/test.sh $(PYTEST_ARGS)
 
 nightly: $(STAMP) ## Run the long tests too: every spec through Airflow and its endpoint

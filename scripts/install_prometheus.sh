@@ -4,6 +4,11 @@
 set -eu
 
 folder="${1:-$HOME/.local/bin}"
+mkdir -p "$folder"
+folder="$(cd "$folder" && pwd)"
+if [ -x "$folder/promtool" ] && [ -x "$folder/prometheus" ]; then
+    exit 0
+fi
 if command -v promtool >/dev/null 2>&1 && command -v prometheus >/dev/null 2>&1; then
     exit 0
 fi
@@ -14,7 +19,6 @@ fi
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
-apt-get download -qq prometheus
+apt-get download -qq -o APT::Sandbox::User=root prometheus
 dpkg-deb --extract prometheus_*.deb unpacked
-mkdir -p "$folder"
 install -m 755 unpacked/usr/bin/prometheus unpacked/usr/bin/promtool "$folder"

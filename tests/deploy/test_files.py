@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.deploy.programs import found
 from tests.deploy.scene import Scene, watched_endpoint
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_every_rule_is_proved() -> None:
     ids=["config", "rules"],
 )
 def test_prometheus_own_tool_agrees(arguments: tuple[str, ...]) -> None:
-    promtool = shutil.which("promtool")
+    promtool = found("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed: run scripts/install_prometheus.sh")
     done = subprocess.run(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.deploy.programs import found
 from tests.deploy.scene import KEY, Scene, watched_endpoint
 from tests.deploy.test_files import DASHBOARD, DEPLOY
 
@@ -33,7 +34,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def prometheus(scene: Scene) -> Iterator[str]:
     """Prometheus with the configuration that ships, reading this endpoint every second."""
-    program = shutil.which("prometheus")
+    program = found("prometheus")
     if program is None:
         pytest.skip("prometheus is not installed: run scripts/install_prometheus.sh")
     with socket.socket() as probe:
