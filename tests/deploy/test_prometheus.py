@@ -22,8 +22,6 @@ from tests.deploy.test_files import DASHBOARD, DEPLOY
 PATIENCE_S = 60
 VARIABLES = {"$model": ".*", "$window": ".*", "$__rate_interval": "30s"}
 
-pytestmark = pytest.mark.nightly
-
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
