@@ -30,7 +30,6 @@ LOST: Final = timedelta(minutes=15)
 """A retraining that nobody began for so long is asked for again."""
 UNDER_WAY: Final = {"asked": timedelta(hours=1), "running": timedelta(days=7)}
 """For how long one that tells nothing stands in the way of another."""
-NEVER: Final = timedelta()
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +61,6 @@ def ask(settings: Settings, watched: Watched, run: str | None = None) -> Retrain
 
     Raises:
         StoreError: the database does not answer.
-        DataError: the data revision cannot be written; the retraining waits for the next call.
     """
     alert = wanting(settings, watched)
     return None if alert is None else decide(settings, alert, run).record
@@ -79,6 +77,11 @@ def wanting(settings: Settings, watched: Watched) -> AlertRecord | None:
         return None
     with open_store(settings.database_url) as store:
         known = store.retrainings(watched.model, limit=1000)
+    if known and known[0].status == "asked" and known[0].run is None:
+        # Nobody took it, so its event was lost; no newer alert may have one before it.
+        lost = next((one for one in watched.alerts if one.id == known[0].alert), None)
+        if lost is not None:
+            return lost
     if all(one.alert != worst.id for one in known):
         return worst
     spec = _spec(settings, watched.model)
@@ -196,8 +199,12 @@ class _Asking:
 
     def _in_the_way(self, spec: Spec) -> str | None:
         for one in self._known:
-            if now() - one.changed < UNDER_WAY.get(one.status, NEVER):
+            limit = UNDER_WAY.get(one.status)
+            if limit is None:
+                continue
+            if now() - one.changed < limit:
                 return f"another retraining is {one.status} since {one.changed:%Y-%m-%d %H:%M} UTC"
+            self._lost(one, f"nothing was heard of it since {one.changed:%Y-%m-%d %H:%M} UTC")
         rollout = self._store.rollout(self._alert.model)
         if rollout is not None:
             return f"version {rollout.version} is on its way to take over ({rollout.status})"
@@ -218,10 +225,15 @@ class _Asking:
                     return asked
                 made = new.record({"Modelyard-Alert": self._alert.id}, asked.record.id)
         except DataError as error:
-            if asked is None and own is None:
-                return Decision(None, str(error))
-            raise
+            mine = own if asked is None else asked.record
+            return Decision(None, str(error)) if mine is None else self._lost(mine, str(error))
         return self._with_revision(asked.record, made)
+
+    def _lost(self, record: RetrainingRecord, reason: str) -> Decision:
+        """Let a retraining end that cannot begin, so that it is in nobody's way."""
+        changes = {"status": "failed", "reason": reason, "changed": now()}
+        self._store.save_retraining(record.model_copy(update=changes))
+        return Decision(None, f"alert {record.alert}: {reason}")
 
     def _with_revision(self, record: RetrainingRecord, made: DataRevision) -> Decision:
         evidence: dict[str, JsonValue] = {

@@ -80,7 +80,7 @@ def add_explanations(
         Inputs, and the names of other keys, are shown to the scope admin only; alerts, ledger and
         unseen answers to the scope metrics. A browser that asks for a page gets one.
         """
-        if wants_page(request.headers.get("accept", "")):
+        if wants_page(",".join(request.headers.getlist("accept"))):  # as the guard reads it
             return explanation_page(request)
         path = request.path_params
         found = await explainer.explain(path["id"], path.get("name"))

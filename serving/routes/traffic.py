@@ -152,7 +152,7 @@ def add_traffic(app: FastAPI, service: Service) -> None:
 
         A browser that asks for a page gets one, which reads this every two seconds.
         """
-        if wants_page(request.headers.get("accept", "")):
+        if wants_page(",".join(request.headers.getlist("accept"))):  # as the guard reads it
             return traffic_page(request)
         document = (await view.read()).model_dump_json()
         headers = {"Cache-Control": "no-store", "Vary": "Accept"}

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -436,7 +437,7 @@ def test_data_that_cannot_be_added_to_is_a_refusal(
     assert store.retrainings("toy") == []
 
 
-def test_a_crash_while_the_data_is_made_loses_nothing(
+def test_data_that_cannot_be_written_ends_the_retraining_with_the_reason(
     yard: Settings, store: Store, tracked: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predict(store, dict.fromkeys(range(25), 1))
@@ -447,14 +448,25 @@ def test_a_crash_while_the_data_is_made_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("modelyard.data.labelled.push", full)
-        with pytest.raises(DataError, match="no space left"):
-            asked(yard, run="hour-1")
-    (waiting,) = store.retrainings("toy")
-    assert (waiting.status, waiting.revision) == ("asked", None)
-    made = asked(yard, run="hour-1")
-    assert made is not None
-    assert made.id == waiting.id
-    assert made.revision == git(tracked, "rev-parse", "modelyard/data/toy")
+        assert asked(yard, run="hour-1") is None
+    (lost,) = store.retrainings("toy")
+    assert (lost.status, lost.revision) == ("failed", None)
+    assert "no space left" in refused(yard)
+    assert git(tracked, "branch", "--list", "modelyard/data/toy") == ""
+
+
+def test_one_whose_event_was_lost_comes_before_newer_alerts(
+    yard: Settings, rules: Callable[[str], None]
+) -> None:
+    rules("{cooldown_hours: 24}")
+    first = asked(yard)
+    assert first is not None
+    older = alert(opened=first.asked - timedelta(hours=1))
+    newer = alert("a2", subject="y", opened=first.asked + timedelta(hours=1))
+    both = replace(watched(newer), alerts=(newer, older))
+    wanted = retrain.wanting(yard, both)
+    assert wanted is not None
+    assert wanted.id == older.id
 
 
 def test_a_crash_after_the_data_was_made_finds_it(

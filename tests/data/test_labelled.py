@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from modelyard.data.added import BASE, MARKER
+from modelyard.data.append import append_rows
 from modelyard.data.branch import Branch
 from modelyard.data.labelled import Addition, DataRevision, TooFewRows, addition
 from modelyard.data.pull import pull
@@ -476,3 +477,34 @@ def test_git_needs_no_name_of_a_person(
         check=True,
     )
     assert shown.stdout.strip() == "modelyard@localhost"
+
+
+def test_a_row_that_breaks_a_check_is_left_out_and_told(workspace: Workspace) -> None:
+    checks = [{"column": "x", "max": 1002}, {"column": "label", "one_of": ["a", "b"]}]
+    spec = make_spec()
+    section = spec.data.model_validate({**spec.data.model_dump(by_alias=True), "checks": checks})
+    strict = spec.model_copy(update={"data": section})
+    with adding(workspace, new_ones(5)[::-1], strict) as new:
+        assert len(new) == 2
+        assert new.added.left_out["that break a check"] == 3
+        made = new.record({}, "r1")
+    table = pulled(workspace, made, strict)
+    assert table["x"][40:].tolist() == [1000.5, 1001.5]
+
+
+def test_a_branch_that_is_checked_out_is_not_moved_under_its_user(workspace: Workspace) -> None:
+    revise(workspace, new_ones(2))
+    project = workspace.settings.project
+    git(project, "switch", "-q", BRANCH)
+    tip = git(project, "rev-parse", BRANCH)
+    with pytest.raises(DataError, match="is checked out"):
+        revise(workspace, new_ones(2, 2000), retraining="r2")
+    assert git(project, "rev-parse", BRANCH) == tip
+
+
+def test_a_cell_may_hold_a_whole_series(tmp_path: Path) -> None:
+    long = " ".join(["1.5"] * 50_000)
+    source, written = tmp_path / "a.csv", tmp_path / "b.csv"
+    source.write_text(f"series,label\n{long},a\n")
+    append_rows(source, [{"series": [1, 2], "label": "b", MARKER: "p1"}], written)
+    assert written.read_text().splitlines()[2] == "1 2,b,p1"

@@ -155,6 +155,15 @@ def test_a_browser_gets_a_page_without_data_and_without_a_key(client: TestClient
     assert pages[0].headers["vary"] == "Accept"
 
 
+@pytest.mark.parametrize("kinds", [("*/*", "text/html"), ("text/html", "application/json")])
+def test_two_lines_of_accept_are_no_way_around_a_key(
+    client: TestClient, kinds: tuple[str, str]
+) -> None:
+    for path in ("/predictions/p1", "/models/iris/predictions/p1", "/traffic"):
+        answer = client.get(path, headers=[("accept", kind) for kind in kinds])
+        assert answer.status_code == 401 or answer.headers["content-type"].startswith("text/html")
+
+
 class Counting:
     """MLflow that counts how often it is asked, and is away for some versions."""
 

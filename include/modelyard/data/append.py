@@ -16,6 +16,9 @@ from modelyard.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# A cell may hold a whole series; pandas, which reads the table, knows no limit either.
+csv.field_size_limit(2**31 - 1)
+
 type Row = Mapping[str, Cell]
 
 
@@ -23,12 +26,16 @@ def append_rows(source: Path, rows: Sequence[Row], destination: Path) -> None:
     """Write the table `source` with `rows` below it; a column that a row lacks stays empty.
 
     Raises:
-        DataError: a value does not fit the type of a Parquet column.
+        DataError: a value does not fit the type of a Parquet column, or the table cannot be read.
     """
     if source.suffix.lower() == ".parquet":
         _append_parquet(source, rows, destination)
-    else:
+        return
+    try:
         _append_text(source, rows, destination, SEPARATORS[source.suffix.lower()])
+    except (csv.Error, UnicodeError) as error:
+        message = f"rows cannot be added to {source.name}: {error}"
+        raise DataError(message) from error
 
 
 def _append_text(source: Path, rows: Sequence[Row], destination: Path, separator: str) -> None:
@@ -64,6 +71,9 @@ def _append_parquet(source: Path, rows: Sequence[Row], destination: Path) -> Non
     table = pq.read_table(source)
     if MARKER not in table.column_names:
         table = table.append_column(MARKER, pa.array([BASE] * len(table), pa.string()))
+    # Added rows have no values for columns that are no features.
+    nullable = [field.with_nullable(True) for field in table.schema]
+    table = table.cast(pa.schema(nullable, table.schema.metadata))
     columns = [
         _column(field, [row.get(field.name) for row in rows], source) for field in table.schema
     ]

@@ -13,6 +13,7 @@ from modelyard.errors import DataError
 
 AUTHOR = b"Modelyard <modelyard@localhost>"
 FILE_MODE = 0o100644
+HEAD: Any = b"HEAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,9 @@ class Branch:
         Raises:
             DataError: somebody else moved the branch meanwhile.
         """
+        if self._repo.refs.read_ref(HEAD) == b"ref: " + self._ref:
+            message = f"the branch {self.name} is checked out, so no data revision can be put on it"
+            raise DataError(message, hint="git switch to another branch")
         with translated(f"git cannot keep the branch {self.name}"):
             made = self._make(path, content, message, onto, parents)
             moved = self._move(tip, made)

@@ -108,6 +108,38 @@ def _column(values: pd.Series[Any], check: CheckSpec, folder: Path) -> Iterator[
         yield _shares(values, check.min_class_share)
 
 
+def unfit_rows(table: pd.DataFrame, checks: Sequence[CheckSpec]) -> set[int]:
+    """Return the positions of the rows that break a rule on single values."""
+    bad: set[int] = set()
+    for check in checks:
+        if check.column is not None and check.column in table.columns:
+            rules = _rules(check)
+            bad |= {
+                row
+                for row, (value, absent) in enumerate(_pairs(table[check.column]))
+                if (check.not_null if absent else not all(rule(value) for rule in rules))
+            }
+    return bad
+
+
+def _rules(check: CheckSpec) -> list[Callable[[Any], bool]]:
+    """What a check asks of each value by itself."""
+    rules: list[Callable[[Any], bool]] = []
+    if check.type in TYPES:
+        rules.append(TYPES[check.type])
+    if check.one_of is not None:
+        allowed = {spell(value) for value in check.one_of}
+        rules.append(lambda value: spell(value) in allowed)
+    if check.minimum is not None:
+        rules.append(_compared(check.minimum, lower=True))
+    if check.maximum is not None:
+        rules.append(_compared(check.maximum, lower=False))
+    if check.matches is not None:
+        pattern = re.compile(check.matches)
+        rules.append(lambda value: pattern.fullmatch(spell(value)) is not None)
+    return rules
+
+
 def _whole_table(table: pd.DataFrame, check: CheckSpec) -> Iterator[Result]:
     if check.min_rows is not None:
         words = f"at least {plural(check.min_rows, 'row')}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from filelock import FileLock
 
 from modelyard.data.append import append_rows
 from modelyard.data.branch import Branch, Tip
+from modelyard.data.checks import unfit_rows
 from modelyard.data.labelled_rows import Added, Former, Observe, Rows
 from modelyard.data.pull import find_table
 from modelyard.data.revise import add_objects, find_pointer, push, revised_pointer
@@ -195,6 +197,26 @@ class Addition:
         hashes = {one.name: one.oid for one in files.values()}
         rows = Rows(self._spec, Former(table, hashes), home, observe)
         self.added = rows.collect(found, MOST)
+        self._leave_out_unfit()
+
+    def _leave_out_unfit(self) -> None:
+        """Leave out rows that break a check, or one of them would fail every later training.
+
+        They are read back first, for a word such as "null" is a missing value in a text table.
+        """
+        if not self.added.rows or not self._spec.data.checks:
+            return
+        written = self._scratch / "unchecked" / Path(self._table).name
+        written.parent.mkdir()
+        append_rows(self._scratch / self._table, self.added.rows, written)
+        table = read_table(written, text_columns(self._spec)).tail(len(self.added.rows))
+        unfit = unfit_rows(table.reset_index(drop=True), self._spec.data.checks)
+        if unfit:
+            rows = [row for index, row in enumerate(self.added.rows) if index not in unfit]
+            named = {str(cell) for row in rows for cell in row.values()}
+            files = {name: path for name, path in self.added.files.items() if name in named}
+            left_out = self.added.left_out + Counter({"that break a check": len(unfit)})
+            self.added = Added(rows=rows, files=files, left_out=left_out)
 
     def _onto(self) -> str:
         """The commit whose tree the revision stands on: the spec's, or what is checked out."""

@@ -72,7 +72,7 @@ def refuse_gaps(spec: Spec, table: pd.DataFrame, filled: set[str]) -> None:
 
 def holds_bytes(values: pd.Series[Any]) -> bool:
     """Whether a column holds images themselves, and not their paths."""
-    return any(isinstance(value, bytes) for value in values.head(1))
+    return any(isinstance(value, bytes) for value in values.dropna().head(1))
 
 
 def fillers_of(spec: Spec, table: pd.DataFrame, known: set[str]) -> dict[str, Filler]:
@@ -94,11 +94,24 @@ def _filler(how: SplitSpec, values: pd.Series[Any]) -> Filler:
         return lambda name, _at: own[place(name, how.fractions, how.seed)]
     numeric = values.dtype.kind in "iuf" and len(values) > 0
     first = int(values.max()) + 1 if numeric else 0
+    room = _room(values, first)
     if how.blocks_of is None:
-        return lambda name, _at: first + int(name[:12], 16) if numeric else f"{FOLDER} {name}"
+        # The end of an id is chance; its beginning is the moment, which a request's rows share.
+        return lambda name, _at: (
+            first + int(name[-12:], 16) % room if numeric else f"{FOLDER} {name}"
+        )
     return lambda _name, at: (
-        first + int(at.timestamp() // 3600) if numeric else f"{FOLDER} {at:%Y-%m-%dT%H}"
+        first + int(at.timestamp() // 3600) % room if numeric else f"{FOLDER} {at:%Y-%m-%dT%H}"
     )
+
+
+def _room(values: pd.Series[Any], first: int) -> int:
+    """How many numbers from `first` on the column's type can hold; two equal ones share a group."""
+    import numpy as np
+
+    if values.dtype.kind not in "iu":
+        return 2**48
+    return max(int(np.iinfo(str(values.dtype)).max) - first, 1)
 
 
 def _split_words(values: pd.Series[Any]) -> tuple[str | float, ...]:

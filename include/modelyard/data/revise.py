@@ -68,6 +68,9 @@ def add_objects(version: DvcVersion, changed: Mapping[str, Path]) -> Revised:
     hashes = {name: _cache(out.cache, path) for name, path in changed.items()}
     size = out.meta.size
     if version.file_name is not None:
+        if len(hashes) > 1:
+            message = f"{version.file_name} is one file, so no images can be put beside it"
+            raise DataError(message, hint="set monitor.retrain.data: spec")
         ((name, oid),) = hashes.items()
         return Revised(oid, changed[name].stat().st_size, None)
     listing = {**former, **hashes}

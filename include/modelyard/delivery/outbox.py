@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(days=7)
 """What waited longer is news no more."""
 PATIENCE: Final = 3
+MOST_WAITING: Final = 1_000_000
 """After so many failures an address is left in peace until the next time."""
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class _Outcome:
 def _send_all(settings: Settings, store: Store, addresses: Sequence[Address]) -> list[AlertEvent]:
     sending = _Sending(addresses)
     delivered = []
-    waiting = store.alert_events(waiting=True)
+    waiting = store.alert_events(waiting=True, limit=MOST_WAITING)
     for _, events in groupby(waiting, key=lambda event: (event.model, event.at)):
         told = [_message(settings, store, event) for event in events]
         messages = [message for message in told if message is not None]

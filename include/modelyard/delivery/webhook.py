@@ -8,7 +8,6 @@ HMAC-SHA256 of ``ID.TIMESTAMP.BODY``, by the secret (``whsec_`` and base64, or a
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -85,6 +84,6 @@ def _key(secret: str) -> bytes:
     if secret.startswith(MARK):
         try:
             return base64.b64decode(secret.removeprefix(MARK), validate=True)
-        except binascii.Error:
+        except ValueError:  # of base64 or of letters that no base64 has
             pass
     return secret.encode()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from modelyard.errors import MonitoringError
 from modelyard.monitoring.reference import read_outputs, read_profile, read_sample
 from modelyard.monitoring.window import (
     LiveWindow,
@@ -142,10 +143,10 @@ def drift(  # noqa: PLR0913 - what, against what, from where, how and where to
 
 def _answers_of(outputs: pd.DataFrame | None, segment: Segment | None) -> pd.DataFrame | None:
     """Return the reference of the outputs; for a segment only if it says which rows are in it."""
-    if outputs is None or segment is None:
-        return outputs
-    column = f"input.{segment.column}"
-    return segment.keep(outputs, column) if column in outputs else None
+    if outputs is not None and segment is not None:
+        column = f"input.{segment.column}"
+        outputs = segment.keep(outputs, column) if column in outputs else None
+    return outputs if outputs is not None and len(outputs) else None
 
 
 def _live_profile(asked: _Asked, home: Path | None) -> bytes | None:
@@ -223,8 +224,12 @@ def _of_profile(asked: _Asked, content: bytes) -> _Judged:
     moment = now()
     extent = asked.store.extent(asked.model, asked.version, asked.span) or (moment, moment)
     if any(verdict.drifted for verdict in verdicts):
-        newest = asked.rows(asked.span._replace(last=MOST_ROWS))
-        verdicts = dated(verdicts, asked.reference, newest, asked.outputs)
+        try:
+            newest = asked.rows(asked.span._replace(last=MOST_ROWS))
+        except MonitoringError as error:  # judged all the same; only its beginning is not known
+            log.info("%s", error)
+        else:
+            verdicts = dated(verdicts, asked.reference, newest, asked.outputs)
     return _Judged(
         source="profiles",
         verdicts=verdicts,

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from modelyard.monitoring.observe import is_identity
+from modelyard.monitoring.observe import is_identity, word
 from modelyard.monitoring.statistics import Counts, Numbers
 from modelyard.monitoring.statistics.counts import EXPECTED
 
@@ -72,17 +72,9 @@ def words(values: pd.Series) -> np.ndarray:
     """Return the values of a column as text."""
     known = values.dropna()
     if pd.api.types.infer_dtype(known, skipna=False) == "string":
-        return np.asarray(known, dtype="object")
+        codes, names = pd.factorize(np.asarray(known, dtype="object"))
+        return np.array([word(name) for name in names], dtype="object")[codes]
     return np.array([word(value) for value in known.tolist()], dtype="object")
-
-
-def word(value: object) -> str:
-    """Write a category as it is observed of inputs: 3 for 3.0, true for True."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
 
 
 def counted(values: np.ndarray) -> Counter[Any]:

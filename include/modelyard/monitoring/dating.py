@@ -20,6 +20,9 @@ from modelyard.monitoring.onset import (
 from modelyard.monitoring.window import LiveWindow
 from modelyard.store.monitoring_records import DriftCheck, Kind, Verdict
 
+# More rows date it no better, and take memory times the number of values.
+MOST_ROWS = 20_000
+
 type Frames = tuple[pd.DataFrame, pd.DataFrame]
 type Coded = tuple[Codes, Codes, np.ndarray]
 """Codes of the reference and of the window, and the window's row of each."""
@@ -51,7 +54,8 @@ def _since(verdict: Verdict, frames: Sequence[Frames], live: LiveWindow) -> date
     if coded is None or not len(coded[1]):
         return live.first_at
     reference, codes, rows = coded
-    return live.at(int(rows[onset(reference, codes)]))
+    step = -(-len(codes) // MOST_ROWS)
+    return live.at(int(rows[onset(reference, codes[::step]) * step]))
 
 
 def _coded(verdict: Verdict, reference: pd.DataFrame, live: pd.DataFrame) -> Coded | None:

@@ -7,6 +7,7 @@ that is not there, cannot be read or is not finite is None.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ type Features = Sequence[tuple[str, str]]
 type Measure = Callable[[object], dict[str, Scalar]]
 
 LONGEST_WORD: Final = 200
+WHOLE: Final = re.compile(r"-?[0-9]+\.0")
 TRUE: Final = frozenset({"yes", "y", "true", "t", "1", "1.0", "on"})
 FALSE: Final = frozenset({"no", "n", "false", "f", "0", "0.0", "off", "-1", "-1.0"})
 SPREAD: Final = ("mean", "std", "min", "max")
@@ -151,6 +153,20 @@ def _float(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def word(value: object) -> str:
+    """Spell a category in one way: 3 for 3.0 and "3.0", true for True and "True".
+
+    A table with gaps has floats for whole numbers, and Ludwig's vocabulary, which the endpoint
+    brings requests to, spells values as Python does.
+    """
+    if isinstance(value, bool) or (isinstance(value, str) and value in {"True", "False"}):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value)
+    return text[:-2] if WHOLE.fullmatch(text) else text
 
 
 def as_word(value: object) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from modelyard.errors import MonitoringError
-from modelyard.monitoring.observe import as_word
+from modelyard.monitoring.observe import as_word, word
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +34,9 @@ class Segmentation:
 
     def of(self, inputs: Mapping[str, object]) -> str:
         """Name the segment of one row's observed inputs, COLUMN=VALUE."""
-        word = as_word(inputs.get(self.column))
-        return f"{self.column}={word if word in self.values else OTHERS}"
+        found = as_word(inputs.get(self.column))
+        spelt = None if found is None else word(found)
+        return f"{self.column}={spelt if spelt in self.values else OTHERS}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,10 +58,10 @@ def segmentation(reference: pd.DataFrame, column: str | None) -> Segmentation | 
     """
     if column is None or column not in reference:
         return None
-    words = [word for value in reference[column] if (word := as_word(value)) is not None]
+    words = [word(found) for one in reference[column] if (found := as_word(one)) is not None]
     ranked = sorted(Counter(words).items(), key=lambda item: (-item[1], item[0]))
-    kept = frozenset([word for word, _ in ranked if word != OTHERS][:MOST_VALUES])
-    others = len(words) < len(reference) or any(word not in kept for word in words)
+    kept = frozenset([name for name, _ in ranked if name != OTHERS][:MOST_VALUES])
+    others = len(words) < len(reference) or any(name not in kept for name in words)
     return Segmentation(column, kept, others)
 
 

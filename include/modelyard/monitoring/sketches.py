@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from modelyard.monitoring import statistics
-from modelyard.monitoring.columns import counted, is_number, numbers, word, words
+from modelyard.monitoring.columns import counted, is_number, numbers, words
 from modelyard.monitoring.drift import (
     EMBEDDING,
     OUTPUTS,
@@ -25,7 +25,7 @@ from modelyard.monitoring.drift import (
     too_few,
 )
 from modelyard.monitoring.findings import Finding, of_missing, verdicts
-from modelyard.monitoring.observe import is_identity
+from modelyard.monitoring.observe import is_identity, word
 from modelyard.monitoring.statistics import Numbers, Sizes, Tested, measures
 from modelyard.monitoring.statistics.numbers import Moments, deviation_of, welch
 from modelyard.spec.models import MonitorSpec
@@ -136,7 +136,9 @@ def sampled(sketch: ColumnSketch) -> Numbers:
         return np.array([])
     size = min(sketch.values, QUANTILES)
     found: Numbers = np.sort(sketch.quantiles((np.arange(size) + 0.5) / size))
-    if sketch.minimum is not None and sketch.maximum is not None:
+    # In a sample that stands for more rows, an end would have the weight of all beside it.
+    whole = size == sketch.values  # noqa: PD011 - no pandas
+    if whole and sketch.minimum is not None and sketch.maximum is not None:
         found[0], found[-1] = sketch.minimum, sketch.maximum
     return found
 
@@ -153,7 +155,10 @@ def _of_words(
 def frequencies(sketch: ColumnSketch) -> Counter[str] | None:
     """Count words; numbers that stand for categories too, as far as they are few."""
     if sketch.frequencies is not None:
-        return Counter(sketch.frequencies)
+        found: Counter[str] = Counter()
+        for name, count in sketch.frequencies.items():
+            found[word(name)] += count
+        return found
     if sketch.cdf is None:
         return None
     points = np.unique(sampled(sketch))

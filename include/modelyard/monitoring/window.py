@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from modelyard.errors import MonitoringError, UsageError
-from modelyard.monitoring.observe import as_word
+from modelyard.monitoring.observe import as_word, word
 from modelyard.monitoring.segments import OTHERS, segmentation
 from modelyard.store.database import Store
 from modelyard.store.predictions import Seen, Span
@@ -61,8 +61,9 @@ class Segment:
         return self._is(row.inputs.get(self.column))
 
     def _is(self, value: object) -> bool:
-        word = as_word(value)
-        return word == self.value if self.named is None else word not in self.named
+        found = as_word(value)
+        spelt = None if found is None else word(found)
+        return spelt == word(self.value) if self.named is None else spelt not in self.named
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,11 @@ def span_of(window: Window, moment: datetime | None = None) -> Span:
         message = f"{window} is no window"
         raise UsageError(message, hint="a number such as 1000, all, or a span: 90m, 24h, 7d")
     until = moment or now()
-    return Span(since=until - timedelta(**{UNITS[found[2]]: int(found[1])}), until=until)
+    try:
+        since = until - timedelta(**{UNITS[found[2]]: int(found[1])})
+    except OverflowError:  # longer than there have been years
+        since = datetime.min.replace(tzinfo=UTC)
+    return Span(since=since, until=until)
 
 
 def read_window(  # noqa: PLR0913 - what, of whom, and which columns of it

@@ -131,8 +131,9 @@ def airflow(settings: Settings, ports: Ports, keys: Keys) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": keys.password_file,
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": False,
-        # Five seconds, the default, are not enough beside a scheduler that is busy.
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=30",
+        # With SQLite the api-server's own requests can wait for each other; its five seconds end that,
+        # and `AirflowApi` asks again.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "API__HOST": HOST,
         "API__PORT": ports.airflow,
         "API__BASE_URL": url,

@@ -90,11 +90,14 @@ def drift_findings(
 
     Where no value is missing on either side there is no verdict on that, which says that it is over.
     """
-    told = {verdict.column for verdict in check.verdicts if verdict.kind == "missing"}
+    absent = [verdict for verdict in check.verdicts if verdict.kind == "missing"]
+    told = {verdict.column for verdict in absent}
+    shared = {_shared(verdict) for verdict in absent if verdict.drifted}
     for verdict in check.verdicts:
-        if verdict.kind != "missing" and verdict.column not in told:
+        asked = verdict.column in told or _shared(verdict) in shared
+        if verdict.kind != "missing" and not asked:
             yield _complete(check, verdict)
-        if verdict.p_value is None and not verdict.drifted:
+        if verdict.p_value is None and not verdict.drifted and not _alike(verdict):
             continue
         level = drift_level(verdict, monitor)
         yield Finding(
@@ -114,6 +117,18 @@ def drift_findings(
             check=check.id,
             report=report,
         )
+
+
+def _shared(verdict: Verdict) -> tuple[str, float, float]:
+    """What measures of one input have in common: their missing values are asked about once."""
+    prefix = verdict.column.rpartition(".")[0]
+    return prefix, verdict.reference_missing, verdict.live_missing
+
+
+def _alike(verdict: Verdict) -> bool:
+    """Whether both sides are one and the same, which no test needs to say."""
+    note = verdict.note or ""
+    return note.startswith("always ") or note == "there is never a value"
 
 
 def performance_findings(check: PerformanceCheck, monitor: MonitorSpec) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from modelyard.store.monitoring_records import AlertChange, AlertEvent, AlertRec
 CLEAR: Final = "two looks in a row did not show it"
 UNWATCHED: Final = "the spec no longer watches it"
 LABELLED: Final = "labels tell it now"
+BY_DEFAULT: Final = (".accuracy", ".rmse")
 
 type Change = tuple[AlertRecord, AlertChange | None]
 
@@ -136,14 +137,16 @@ def _over(alert: AlertRecord, look: Look) -> str | None:
         return None
     if alert.segment not in segments:
         return UNWATCHED
+    metrics = look.monitor.metrics
+    watched = alert.subject in metrics if metrics else alert.subject.endswith(BY_DEFAULT)
+    if alert.kind != "drift" and not watched:
+        return UNWATCHED
     if alert.kind == "estimate":
         known: Key = (alert.version, "performance", alert.subject, alert.segment)
         if any(one.key == known for one in look.findings):
             return LABELLED
         return None if look.monitor.estimate else UNWATCHED
-    metrics = look.monitor.metrics
-    gone = alert.kind == "performance" and metrics and alert.subject not in metrics
-    return UNWATCHED if gone else None
+    return None
 
 
 def _missed(alert: AlertRecord, moment: datetime) -> Change:

@@ -107,7 +107,7 @@ def _of_numbers(values: Numbers) -> tuple[Callable[[Value], float], str]:
 def _of_words(values: Iterable[str]) -> tuple[Callable[[Value], float], str]:
     from collections import Counter
 
-    from modelyard.monitoring.columns import word
+    from modelyard.monitoring.observe import word
 
     counts = Counter(values)
     total = counts.total()

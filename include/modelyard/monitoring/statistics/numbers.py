@@ -25,6 +25,8 @@ KS: Final = "two-sample Kolmogorov-Smirnov"
 MEANS: Final = "Welch's test of the means"
 WASSERSTEIN: Final = "permutation test of the Wasserstein distance"
 BINS: Final = 10
+# The square of a larger ratio of deviations, squared again, is no number any more.
+WIDEST: Final = 1e75
 FINE_BINS: Final = 50
 # With so few different values the limit distribution of KS is far too careful: chance is asked.
 FEW_VALUES: Final = 20
@@ -142,7 +144,8 @@ def welch(reference: Moments, live: Moments) -> Tested:
     delta (1976). The reference must not be constant.
     """
     first = 1 / reference.rows
-    second = (live.deviation / reference.deviation) ** 2 / live.rows
+    ratio = min(live.deviation / reference.deviation, WIDEST)
+    second = ratio**2 / live.rows
     shift = (live.mean - reference.mean) / reference.deviation
     score = shift / math.sqrt(first + second)
     freedom = (first + second) ** 2

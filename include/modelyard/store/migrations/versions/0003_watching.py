@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -19,7 +18,7 @@ MOMENT = sa.DateTime(timezone=True)
 NUMBER: sa.Double[float] = sa.Double()
 DOCUMENT = sa.JSON().with_variant(JSONB(), "postgresql")
 MADE = ("performance_checks", "alerts", "alert_events", "retrainings")
-OLD_MEASURES = {"psi": "psi", "js": "jensen_shannon"}
+OLD_MEASURES = ("psi", "js")
 
 
 def _needed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
@@ -52,30 +51,15 @@ def upgrade() -> None:
 
 
 def _gather_measures() -> None:
-    """Put what had columns of its own into the one document."""
-    connection = op.get_bind()
-    old = connection.execute(sa.text("SELECT check_id, position, psi, js FROM verdicts")).mappings()
-    written = [
-        {
-            "check_id": row["check_id"],
-            "position": row["position"],
-            "measures": orjson.dumps(
-                {new: row[name] for name, new in OLD_MEASURES.items() if row[name] is not None}
-            ).decode(),
-        }
-        for row in old
-    ]
-    if written:
-        value = (
-            "CAST(:measures AS JSONB)" if op.get_context().dialect.name != "sqlite" else ":measures"
+    """Put what had columns of its own into the one document, without what was not measured."""
+    if op.get_context().dialect.name == "sqlite":
+        gathered = "json_patch('{}', json_object('psi', psi, 'jensen_shannon', js))"
+    else:
+        gathered = (
+            "jsonb_strip_nulls(jsonb_build_object("
+            "'psi', NULLIF(psi, 'NaN'), 'jensen_shannon', NULLIF(js, 'NaN')))"
         )
-        connection.execute(
-            sa.text(
-                f"UPDATE verdicts SET measures = {value} "  # noqa: S608 - one of the two words above
-                "WHERE check_id = :check_id AND position = :position"
-            ),
-            written,
-        )
+    op.execute(f"UPDATE verdicts SET measures = {gathered}")  # noqa: S608 - one of the two above
 
 
 def _performance() -> None:
