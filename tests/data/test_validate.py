@@ -13,8 +13,10 @@ import pytest
 import tifffile
 
 from modelyard.artifacts import CheckFailure, ValidationReport
+from modelyard.data.checks import unfit_rows
 from modelyard.data.pull import pull
 from modelyard.data.validate import validate
+from modelyard.spec.data import CheckSpec
 from modelyard.workspace import Workspace
 from tests.data.conftest import make_spec, write_images
 
@@ -369,3 +371,20 @@ class TestReport:
 
     def test_the_same_question_is_answered_from_before(self, check: Check) -> None:
         assert check(GOOD, {"min_rows": 5}) == check(GOOD, {"min_rows": 5})
+
+
+@pytest.mark.parametrize(
+    ("check", "unfit"),
+    [
+        ({"column": "x", "min": 2}, {0}),
+        ({"column": "x", "one_of": [1, 3]}, {1}),
+        ({"column": "word", "matches": "[ab]"}, {2}),
+        ({"column": "word", "not_null": True, "type": "text"}, {1}),
+        ({"column": "word", "matches": "["}, {0, 1, 2}),
+        ({"column": "elsewhere", "not_null": True}, set()),
+    ],
+    ids=["least", "one_of", "matches", "missing", "no expression", "no column"],
+)
+def test_rows_that_break_a_rule_are_found(check: dict[str, object], unfit: set[int]) -> None:
+    table = pd.DataFrame({"x": [1, 2, 3], "word": ["a", None, "c"]})
+    assert unfit_rows(table, [CheckSpec.model_validate(check)]) == unfit

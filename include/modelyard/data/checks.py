@@ -19,6 +19,8 @@ from modelyard.spec.data import CheckSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+type Rule = tuple[str, Callable[[Any], bool]]
+
 SHOWN = 20
 BOOLEANS = frozenset({"true", "false", "yes", "no", "0", "1"})
 
@@ -87,56 +89,67 @@ def _column(values: pd.Series[Any], check: CheckSpec, folder: Path) -> Iterator[
     """Ask the rules that a check on a column gives."""
     if check.type == "image":
         yield check_images(values, folder)
-    elif check.type is not None:
-        yield _each(values, f"is a {check.type}", TYPES[check.type])
     if check.not_null:
         missing = [row for row, absent in enumerate(values.isna().tolist()) if absent]
         yield _told(values, "is not missing", missing)
     if check.unique:
         yield _unique(values)
-    if check.one_of is not None:
-        allowed = {spell(value) for value in check.one_of}
-        words = f"is one of {listed([spell(value) for value in check.one_of], 12)}"
-        yield _each(values, words, lambda value: spell(value) in allowed)
-    if check.minimum is not None:
-        yield _each(values, f"is at least {check.minimum:g}", _compared(check.minimum, lower=True))
-    if check.maximum is not None:
-        yield _each(values, f"is at most {check.maximum:g}", _compared(check.maximum, lower=False))
-    if check.matches is not None:
-        yield _matches(values, check.matches)
+    try:
+        rules = _rules(check)
+    except re.error as error:
+        message = f"{values.name}: {check.matches} is not a regular expression: {error}"
+        yield failed(f"matches {check.matches}", str(values.name), message, [])
+        rules = _rules(check.model_copy(update={"matches": None}))
+    for words, good in rules:
+        yield _each(values, words, good)
     if check.min_class_share is not None:
         yield _shares(values, check.min_class_share)
 
 
 def unfit_rows(table: pd.DataFrame, checks: Sequence[CheckSpec]) -> set[int]:
-    """Return the positions of the rows that break a rule on single values."""
+    """Return the positions of the rows that break a rule on single values.
+
+    A regular expression that is none fits no row, as it lets no table through.
+    """
     bad: set[int] = set()
     for check in checks:
-        if check.column is not None and check.column in table.columns:
+        if check.column is None or check.column not in table.columns:
+            continue
+        try:
             rules = _rules(check)
-            bad |= {
-                row
-                for row, (value, absent) in enumerate(_pairs(table[check.column]))
-                if (check.not_null if absent else not all(rule(value) for rule in rules))
-            }
+        except re.error:
+            return set(range(len(table)))
+        bad |= {
+            row
+            for row, (value, absent) in enumerate(_pairs(table[check.column]))
+            if (check.not_null if absent else not all(good(value) for _, good in rules))
+        }
     return bad
 
 
-def _rules(check: CheckSpec) -> list[Callable[[Any], bool]]:
-    """What a check asks of each value by itself."""
-    rules: list[Callable[[Any], bool]] = []
+def _rules(check: CheckSpec) -> list[Rule]:
+    """What a check asks of each value by itself, in words and as a function.
+
+    Raises:
+        re.error: `matches` is not a regular expression.
+    """
+    rules: list[Rule] = []
     if check.type in TYPES:
-        rules.append(TYPES[check.type])
+        rules.append((f"is a {check.type}", TYPES[check.type]))
     if check.one_of is not None:
         allowed = {spell(value) for value in check.one_of}
-        rules.append(lambda value: spell(value) in allowed)
+        words = f"is one of {listed([spell(value) for value in check.one_of], 12)}"
+        rules.append((words, lambda value: spell(value) in allowed))
     if check.minimum is not None:
-        rules.append(_compared(check.minimum, lower=True))
+        least = f"is at least {check.minimum:g}"
+        rules.append((least, _compared(check.minimum, lower=True)))
     if check.maximum is not None:
-        rules.append(_compared(check.maximum, lower=False))
+        most = f"is at most {check.maximum:g}"
+        rules.append((most, _compared(check.maximum, lower=False)))
     if check.matches is not None:
         pattern = re.compile(check.matches)
-        rules.append(lambda value: pattern.fullmatch(spell(value)) is not None)
+        fits = f"matches {check.matches}"
+        rules.append((fits, lambda value: pattern.fullmatch(spell(value)) is not None))
     return rules
 
 
@@ -189,16 +202,6 @@ def _shown(value: object) -> str:
 def _unique(values: pd.Series[Any]) -> Result:
     repeated = (values.duplicated() & values.notna()).tolist()
     return _told(values, "occurs once", [row for row, again in enumerate(repeated) if again])
-
-
-def _matches(values: pd.Series[Any], expression: str) -> Result:
-    words = f"matches {expression}"
-    try:
-        pattern = re.compile(expression)
-    except re.error as error:
-        message = f"{values.name}: {expression} is not a regular expression: {error}"
-        return failed(words, str(values.name), message, [])
-    return _each(values, words, lambda value: pattern.fullmatch(spell(value)) is not None)
 
 
 def _shares(values: pd.Series[Any], share: float) -> Result:
