@@ -30,7 +30,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title:
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numbers = all(isinstance(row[index], int | float) for row in materialised) and materialised
-        table.add_column(column, justify="right" if numbers else "left")
+        # A date or a name that is cut is of no use.
+        table.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in materialised:
         table.add_row(*(_cell(value) for value in row))
     out.print(table)
